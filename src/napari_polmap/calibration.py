@@ -1,0 +1,194 @@
+"""Calibration of a scan: axes, voltage, bright-field disk, orientation; with each value's source."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_polmap.errors import CalibrationError
+
+Source = Literal["file", "measured", "user"]
+
+_POSITIVE = (
+    "step_nm",
+    "mrad_per_pixel",
+    "energy_kv",
+    "semi_angle_mrad",
+    "radius_px",
+    "lattice_nm",
+)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns pixels into physical units, and where each value came from.
+
+    Every value may be ``None``: not known.
+
+    Parameters
+    ----------
+    step_nm : float, optional
+        Distance of neighboring probe positions in nm.
+    mrad_per_pixel : float, optional
+        Detector pixel in mrad.
+    energy_kv : float, optional
+        Acceleration voltage in kV.
+    semi_angle_mrad : float, optional
+        Convergence semi-angle in mrad.
+    center_px : tuple of float, optional
+        Center (ky, kx) of the bright-field disk in detector pixels; pixel centers are integers.
+    radius_px : float, optional
+        Radius of the bright-field disk in detector pixels.
+    rotation_deg : float
+        Detector rotation: turning the pattern counter-clockwise by this angle (after the flip)
+        brings it into the scan's frame.
+    flip : bool
+        Whether ky is reversed before the rotation.
+    crystal_angle_deg : float
+        Angle of the crystal's [100] against the scan's +x, counter-clockwise.
+    lattice_nm : float, optional
+        Period of the (pseudo-cubic) lattice in nm.
+    sources : mapping of str to {"file", "measured", "user"}
+        Where each known value came from.
+
+    Raises
+    ------
+    CalibrationError
+        If a value is impossible, such as a negative radius.
+    """
+
+    step_nm: float | None = None
+    mrad_per_pixel: float | None = None
+    energy_kv: float | None = None
+    semi_angle_mrad: float | None = None
+    center_px: tuple[float, float] | None = None
+    radius_px: float | None = None
+    rotation_deg: float = 0.0
+    flip: bool = False
+    crystal_angle_deg: float = 0.0
+    lattice_nm: float | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not (np.isfinite(value) and value > 0):
+                raise CalibrationError(
+                    f"{name} must be a positive number, but is {value}; correct it or leave it out."
+                )
+            object.__setattr__(self, name, float(value))
+        for name in ("rotation_deg", "crystal_angle_deg"):
+            if not np.isfinite(getattr(self, name)):
+                raise CalibrationError(f"{name} must be a finite angle in degrees; correct it.")
+            object.__setattr__(self, name, float(getattr(self, name)))
+        if self.center_px is not None:
+            ky, kx = (float(value) for value in self.center_px)
+            if not (np.isfinite(ky) and np.isfinite(kx)):
+                raise CalibrationError(
+                    f"center_px must be two finite numbers (ky, kx), but is {self.center_px}; "
+                    "correct it or leave it out."
+                )
+            object.__setattr__(self, "center_px", (ky, kx))
+
+    def updated(self, source: Source, **values: Any) -> Calibration:
+        """A copy with some values replaced and their source noted; ``None`` forgets a value."""
+        unknown = set(values) - VALUE_NAMES
+        if unknown:
+            raise CalibrationError(
+                f"There is no calibration value {sorted(unknown)[0]!r}; known are "
+                f"{', '.join(sorted(VALUE_NAMES))}."
+            )
+        sources = {k: v for k, v in self.sources.items() if k not in values}
+        sources.update({name: source for name, value in values.items() if value is not None})
+        return dataclasses.replace(self, **values, sources=sources)
+
+    def filled(self, source: Source, **values: Any) -> Calibration:
+        """A copy in which only values not known yet are taken from `values`."""
+        missing = {
+            name: value
+            for name, value in values.items()
+            if value is not None and name not in self.sources
+        }
+        return self.updated(source, **missing) if missing else self
+
+    @property
+    def cell_positions(self) -> float | None:
+        """Probe positions per lattice period, if step and lattice are known."""
+        if self.step_nm is None or self.lattice_nm is None:
+            return None
+        return self.lattice_nm / self.step_nm
+
+    @property
+    def disk_mrad_per_pixel(self) -> float | None:
+        """Detector pixel in mrad from the semi-angle and the disk's radius, else as calibrated."""
+        if self.semi_angle_mrad is not None and self.radius_px is not None:
+            return self.semi_angle_mrad / self.radius_px
+        return self.mrad_per_pixel
+
+    def to_detector(self, crystal_frame: bool = True) -> np.ndarray:
+        """Matrix from vectors (row, column) of the crystal's (or scan's) frame to detector pixels.
+
+        Detector frame of the design: flip (reverse ky) first, then rotation counter-clockwise,
+        bring the pattern into the scan's frame; this is the inverse of that.
+
+        Returns
+        -------
+        ndarray of float, shape (2, 2)
+            Apply as ``matrix @ (row, column)``; lengths are kept.
+        """
+        turn = self.rotation_deg - (self.crystal_angle_deg if crystal_frame else 0.0)
+        matrix = _counter_clockwise(-turn)
+        if self.flip:
+            matrix = np.diag([-1.0, 1.0]) @ matrix
+        return matrix
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = dataclasses.asdict(self)
+        values["center_px"] = None if self.center_px is None else list(self.center_px)
+        values["sources"] = dict(self.sources)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
+        """Inverse of `to_dict`; unknown keys are left out."""
+        known = {k: v for k, v in values.items() if k in VALUE_NAMES or k == "sources"}
+        if known.get("center_px") is not None:
+            known["center_px"] = tuple(known["center_px"])
+        return cls(**known)
+
+
+VALUE_NAMES = {f.name for f in dataclasses.fields(Calibration)} - {"sources"}
+"""Names of the calibration's values."""
+
+
+def _counter_clockwise(angle_deg: float) -> np.ndarray:
+    """Matrix on (row, column) that turns counter-clockwise on screen (rows point down)."""
+    angle = np.deg2rad(angle_deg)
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def electron_wavelength_nm(energy_kv: float) -> float:
+    """Relativistic electron wavelength in nm.
+
+    Parameters
+    ----------
+    energy_kv : float
+        Acceleration voltage in kV.
+
+    Notes
+    -----
+    λ = h / sqrt(2 m e V (1 + e V / (2 m c²))), with CODATA 2018 constants.
+    """
+    volts = energy_kv * 1e3
+    planck, mass, charge, light = 6.62607015e-34, 9.1093837015e-31, 1.602176634e-19, 299792458.0
+    momentum = np.sqrt(
+        2 * mass * charge * volts * (1 + charge * volts / (2 * mass * light**2))
+    )
+    return float(planck / momentum * 1e9)

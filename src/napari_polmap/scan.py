@@ -1,0 +1,344 @@
+"""A 4D-STEM scan: a lazy array ``(y, x, ky, kx)`` with its calibration."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_polmap.calibration import VALUE_NAMES, Calibration, Source
+from napari_polmap.errors import ScanError
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+CHUNK_BYTES = 32 * 2**20
+"""Size aimed at for a chunk of whole patterns, and for the engine's blocks."""
+_CACHED_CHUNKS = 2
+_HASHED_PATTERNS = 16
+
+
+class _WithoutCopy:
+    """Hides an array's ``copy`` from dask, which would otherwise read a memory map whole."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.ndim = array.ndim
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._array[key]
+
+
+def scan_chunks(
+    shape: tuple[int, ...], itemsize: int, chunk_bytes: int = CHUNK_BYTES
+) -> tuple[int, int, int, int]:
+    """Chunk shape of whole patterns, about square in the scan and `chunk_bytes` large."""
+    pattern_bytes = max(1, int(np.prod(shape[2:])) * itemsize)
+    positions = max(1, chunk_bytes // pattern_bytes)
+    columns = int(min(shape[1], max(1, np.sqrt(positions))))
+    rows = int(min(shape[0], max(1, positions // columns)))
+    columns = int(min(shape[1], max(columns, positions // rows)))
+    return rows, columns, shape[2], shape[3]
+
+
+@dataclass(frozen=True)
+class ScanIdentity:
+    """What tells one scan from another without reading it whole.
+
+    Parameters
+    ----------
+    path : str or None
+        The file, where there is one.
+    size_bytes, modified_ns : int or None
+        Size and modification time of the file.
+    shape : tuple of int
+    dtype : str
+    sampled_sha256 : str
+        Hash over a few patterns spread over the scan.
+    """
+
+    path: str | None
+    size_bytes: int | None
+    modified_ns: int | None
+    shape: tuple[int, ...]
+    dtype: str
+    sampled_sha256: str
+
+    def same_data(self, other: ScanIdentity) -> bool:
+        """Whether both describe the same data, wherever the file lies."""
+        mine = (self.shape, self.dtype, self.sampled_sha256)
+        return mine == (other.shape, other.dtype, other.sampled_sha256)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**self.__dict__, "shape": list(self.shape)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ScanIdentity:
+        """Inverse of `to_dict`."""
+        return cls(**{**values, "shape": tuple(values["shape"])})
+
+
+class Scan:
+    """A 4D-STEM scan with axes ``(y, x, ky, kx)``.
+
+    Parameters
+    ----------
+    data : array-like
+        NumPy array, memory map or dask array of a real dtype, shape ``(y, x, ky, kx)``.
+    calibration : Calibration, optional
+        Known calibration; further keywords add to it as the user's values.
+    path : Path, optional
+        The file the data came from.
+    name : str, optional
+        Name for people; by default the file's stem.
+    metadata : mapping, optional
+        The file's own metadata, plain values.
+    warnings : tuple of str
+        What the reader noticed.
+    **values
+        Calibration values such as ``step_nm=0.025``, see `Calibration`.
+
+    Raises
+    ------
+    ScanError
+        If the array is not four-dimensional, is empty, or is not of a real dtype.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        calibration: Calibration | None = None,
+        *,
+        path: Path | None = None,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        warnings: tuple[str, ...] = (),
+        **values: Any,
+    ) -> None:
+        self._data = _as_dask(data)
+        calibration = calibration or Calibration()
+        self.calibration = calibration.updated("user", **values) if values else calibration
+        self.path = path
+        self.name = name or (path.stem if path is not None else "scan")
+        self.metadata = dict(metadata or {})
+        self.warnings = tuple(warnings)
+        self._chunk_cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
+        self._identity: ScanIdentity | None = None
+
+    def __repr__(self) -> str:
+        return f"<Scan {self.name!r} {self.shape} {self.dtype}, {self.nbytes / 1e9:.2g} GB>"
+
+    @property
+    def data(self) -> da.Array:
+        """The lazy array ``(y, x, ky, kx)``, whole patterns in a chunk."""
+        return self._data
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Rows and columns of the scan, rows and columns of the detector."""
+        return tuple(int(n) for n in self._data.shape)  # type: ignore[return-value]
+
+    @property
+    def scan_shape(self) -> tuple[int, int]:
+        """Rows and columns of probe positions."""
+        return self.shape[:2]
+
+    @property
+    def detector_shape(self) -> tuple[int, int]:
+        """Rows and columns of the detector."""
+        return self.shape[2:]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the patterns, as in the file."""
+        return np.dtype(self._data.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the whole scan in bytes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+    def calibrated(self, source: Source = "user", **values: Any) -> Scan:
+        """The same data with some calibration values replaced (see `Calibration.updated`)."""
+        return self.with_calibration(self.calibration.updated(source, **values))
+
+    def with_calibration(
+        self, calibration: Calibration, warnings: tuple[str, ...] | None = None
+    ) -> Scan:
+        """The same data with another calibration (and other warnings, where given)."""
+        scan = Scan(
+            self._data,
+            calibration,
+            path=self.path,
+            name=self.name,
+            metadata=self.metadata,
+            warnings=self.warnings if warnings is None else warnings,
+        )
+        scan._identity = self._identity
+        return scan
+
+    def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
+        """Patterns of a rectangle of positions, in memory.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            Rectangle of probe positions.
+
+        Returns
+        -------
+        ndarray, shape (rows, columns, ky, kx)
+            In the machine's byte order, dtype as in the file.
+
+        Raises
+        ------
+        ScanError
+            If the file cannot be read there.
+        """
+        try:
+            block = self._data[rows, columns].compute(scheduler="synchronous")
+        except (OSError, ValueError, TypeError, EOFError) as error:
+            raise ScanError(
+                f"Rows {rows.start}:{rows.stop}, columns {columns.start}:{columns.stop} of "
+                f"{self.name} cannot be read ({error}); check that the file is complete."
+            ) from error
+        return _native(np.asarray(block))
+
+    def pattern(self, y: int, x: int) -> npt.NDArray[Any]:
+        """The diffraction pattern of one probe position, shape ``(ky, kx)``.
+
+        Small chunks around it are kept, so that moving over neighboring positions is fast.
+        """
+        rows, columns = self._data.chunks[:2]
+        starts_y, starts_x = np.cumsum((0, *rows)), np.cumsum((0, *columns))
+        i = int(np.searchsorted(starts_y, y, side="right")) - 1
+        j = int(np.searchsorted(starts_x, x, side="right")) - 1
+        size = rows[i] * columns[j] * int(np.prod(self.detector_shape)) * self.dtype.itemsize
+        if size > 2 * CHUNK_BYTES:
+            return self.read(slice(y, y + 1), slice(x, x + 1))[0, 0]
+        chunk = self._chunk_cache.get((i, j))
+        if chunk is None:
+            chunk = self.read(
+                slice(int(starts_y[i]), int(starts_y[i + 1])),
+                slice(int(starts_x[j]), int(starts_x[j + 1])),
+            )
+            self._chunk_cache[i, j] = chunk
+            while len(self._chunk_cache) > _CACHED_CHUNKS:
+                self._chunk_cache.popitem(last=False)
+        return chunk[y - starts_y[i], x - starts_x[j]]
+
+    def blocks(
+        self, region: tuple[slice, slice] | None = None
+    ) -> Iterator[tuple[slice, slice]]:
+        """Rectangles of positions that tile the scan (or `region`), aligned with the chunks."""
+        rows, columns = self._data.chunks[:2]
+        starts_y, starts_x = np.cumsum((0, *rows)), np.cumsum((0, *columns))
+        window_y, window_x = region or (slice(0, self.shape[0]), slice(0, self.shape[1]))
+        for top, bottom in zip(starts_y[:-1], starts_y[1:], strict=True):
+            y0, y1 = max(int(top), window_y.start), min(int(bottom), window_y.stop)
+            if y0 >= y1:
+                continue
+            for left, right in zip(starts_x[:-1], starts_x[1:], strict=True):
+                x0, x1 = max(int(left), window_x.start), min(int(right), window_x.stop)
+                if x0 < x1:
+                    yield slice(y0, y1), slice(x0, x1)
+
+    def strided(self, positions: int = 256) -> npt.NDArray[Any]:
+        """About `positions` patterns spread over the scan, shape ``(n, ky, kx)``."""
+        rows, columns = self.scan_shape
+        step = max(1, int(np.sqrt(rows * columns / max(1, positions))))
+        start_y, start_x = min(step // 2, rows - 1), min(step // 2, columns - 1)
+        sample = self._data[start_y::step, start_x::step]
+        try:
+            patterns = np.asarray(sample.compute(scheduler="synchronous"))
+        except (OSError, ValueError, TypeError, EOFError) as error:
+            raise ScanError(
+                f"{self.name} cannot be read ({error}); check that the file is complete."
+            ) from error
+        return _native(patterns).reshape(-1, *self.detector_shape)
+
+    def identity(self) -> ScanIdentity:
+        """Size, times and a sampled hash (a few patterns are read once)."""
+        if self._identity is None:
+            digest = hashlib.sha256(repr((self.shape, str(self.dtype.newbyteorder("=")))).encode())
+            digest.update(np.ascontiguousarray(self.strided(_HASHED_PATTERNS)).tobytes())
+            stat = self.path.stat() if self.path is not None and self.path.exists() else None
+            self._identity = ScanIdentity(
+                path=None if self.path is None else str(self.path),
+                size_bytes=None if stat is None else stat.st_size,
+                modified_ns=None if stat is None else stat.st_mtime_ns,
+                shape=self.shape,
+                dtype=str(self.dtype.newbyteorder("=")),
+                sampled_sha256=digest.hexdigest(),
+            )
+        return self._identity
+
+    @classmethod
+    def from_signal(cls, signal: Any, **values: Any) -> Scan:
+        """A scan from a HyperSpy signal with two navigation and two signal axes.
+
+        Parameters
+        ----------
+        signal : hyperspy.api.signals.BaseSignal
+            Lazy or not.
+        **values
+            Calibration values that win over the signal's own.
+
+        Raises
+        ------
+        ScanError
+            If the signal has not two navigation and two signal axes.
+        """
+        from napari_polmap import scan_from_signal
+
+        scan: Scan = scan_from_signal(signal)
+        return scan.calibrated("user", **values) if values else scan
+
+    def to_signal(self) -> Any:
+        """A lazy HyperSpy signal with calibrated axes."""
+        from napari_polmap import scan_to_signal
+
+        return scan_to_signal(self)
+
+
+def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _as_dask(data: Any) -> da.Array:
+    import dask.array as da
+
+    shape = tuple(getattr(data, "shape", ()))
+    if len(shape) != 4:
+        raise ScanError(
+            f"A scan has four axes (y, x, ky, kx), but this array has {len(shape)} "
+            f"(shape {shape}); reshape it or give the scan's shape."
+        )
+    if 0 in shape:
+        raise ScanError(f"The scan is empty (shape {shape}); check that the file is complete.")
+    if np.dtype(data.dtype).kind not in "uifb":
+        raise ScanError(
+            f"Patterns must be real numbers, but the dtype is {data.dtype}; "
+            "convert them to intensities first."
+        )
+    if not isinstance(data, da.Array):
+        chunks = scan_chunks(shape, np.dtype(data.dtype).itemsize)
+        # A name of its own: hashing the contents would read the whole file.
+        return da.from_array(_WithoutCopy(data), chunks=chunks, name=False, asarray=False)
+    detector_split = any(len(c) > 1 for c in data.chunks[2:])
+    chunk_bytes = int(np.prod(data.chunksize, dtype=np.int64)) * data.dtype.itemsize
+    if detector_split or chunk_bytes > 4 * CHUNK_BYTES or chunk_bytes < CHUNK_BYTES // 8:
+        data = data.rechunk(scan_chunks(shape, data.dtype.itemsize))
+    return data
+
+
+__all__ = ["CHUNK_BYTES", "VALUE_NAMES", "Scan", "ScanIdentity", "scan_chunks"]
