@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_polmap.calibration import VALUE_NAMES, Calibration, Source
+from napari_polmap.calibration import Calibration, Source
 from napari_polmap.errors import ScanError
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class Scan:
         The file's own metadata, plain values.
     warnings : tuple of str
         What the reader noticed.
+    bad_pixels : ndarray of bool, shape (ky, kx), optional
+        True where a detector pixel must not be used.
     **values
         Calibration values such as ``step_nm=0.025``, see `Calibration`.
 
@@ -122,9 +124,16 @@ class Scan:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         warnings: tuple[str, ...] = (),
+        bad_pixels: npt.NDArray[np.bool_] | None = None,
         **values: Any,
     ) -> None:
         self._data = _as_dask(data)
+        if bad_pixels is not None and np.shape(bad_pixels) != self.detector_shape:
+            raise ScanError(
+                f"The mask of bad pixels has shape {np.shape(bad_pixels)}, but the detector has "
+                f"{self.detector_shape}; give a mask of the detector's shape."
+            )
+        self.bad_pixels = None if bad_pixels is None else np.asarray(bad_pixels, dtype=bool)
         calibration = calibration or Calibration()
         self.calibration = calibration.updated("user", **values) if values else calibration
         self.path = path
@@ -182,6 +191,7 @@ class Scan:
             name=self.name,
             metadata=self.metadata,
             warnings=self.warnings if warnings is None else warnings,
+            bad_pixels=self.bad_pixels,
         )
         scan._identity = self._identity
         return scan
@@ -339,6 +349,3 @@ def _as_dask(data: Any) -> da.Array:
     if detector_split or chunk_bytes > 4 * CHUNK_BYTES or chunk_bytes < CHUNK_BYTES // 8:
         data = data.rechunk(scan_chunks(shape, data.dtype.itemsize))
     return data
-
-
-__all__ = ["CHUNK_BYTES", "VALUE_NAMES", "Scan", "ScanIdentity", "scan_chunks"]
