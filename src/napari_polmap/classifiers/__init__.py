@@ -1,0 +1,26 @@
+"""Classifiers: models with their preprocessing, window, calibration and card; training, files."""
+
+from napari_polmap.classifiers.classifier import BlockPrediction, Classifier, Halo
+from napari_polmap.classifiers.files import read_classifier, save_classifier
+from napari_polmap.classifiers.library import (
+    Entry,
+    add_classifier,
+    list_classifiers,
+    load_classifier,
+    remove_classifier,
+    rename_classifier,
+)
+
+__all__ = [
+    "BlockPrediction",
+    "Classifier",
+    "Entry",
+    "Halo",
+    "add_classifier",
+    "list_classifiers",
+    "load_classifier",
+    "read_classifier",
+    "remove_classifier",
+    "rename_classifier",
+    "save_classifier",
+]

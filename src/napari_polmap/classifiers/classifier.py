@@ -1,0 +1,372 @@
+"""A classifier: preprocessing, window, normalization, model, calibration, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_polmap.calibration import Calibration
+from napari_polmap.classifiers.features import Floats
+from napari_polmap.classifiers.models import Model
+from napari_polmap.diffraction.preprocessing import (
+    PatternOperator,
+    Preprocessing,
+    minmax,
+    percentile_center,
+)
+from napari_polmap.diffraction.windows import Window
+from napari_polmap.directions import DirectionSet
+from napari_polmap.scan import Scan
+
+Halo = tuple[tuple[int, int], tuple[int, int]]
+"""Extra positions of a block: ((above, below), (left, right)); fewer only at the scan's edges."""
+
+_PATTERNS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class ProbabilityCalibration:
+    """Temperature scaling of the model's probabilities (Guo et al. 2017).
+
+    Parameters
+    ----------
+    temperature : float
+        Logarithms of the probabilities are divided by it; above one makes them less confident.
+    floor : float
+        Smallest probability before the logarithm, so that k-NN votes of zero can be scaled.
+    """
+
+    temperature: float = 1.0
+    floor: float = 1e-3
+
+    def apply(self, probabilities: Floats) -> Floats:
+        """Calibrated probabilities ``(..., n_directions)``."""
+        logits = np.log(np.maximum(probabilities, self.floor)) / self.temperature
+        logits -= logits.max(axis=-1, keepdims=True)
+        exponentials = np.exp(logits)
+        return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), np.float32)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is kept of the training data, for evidence, comparison and adaptation.
+
+    Parameters
+    ----------
+    class_means : ndarray of float32, shape (n_directions, size, size)
+        Mean normalized windowed pattern of each direction.
+    vectors : ndarray of float32, shape (m, k)
+        Linear components of up to 512 training patterns a direction.
+    directions : ndarray of uint8, shape (m,)
+        Their class indices.
+    mean : ndarray of float32, shape (k,)
+        Mean of the components over the training data.
+    whitening : ndarray of float32, shape (k, k)
+        Turns departures from the mean into uncorrelated ones of unit variance.
+    novelty_scale : float
+        99th percentile, over validation patterns, of their root-mean-square.
+    """
+
+    class_means: Floats
+    vectors: Floats
+    directions: npt.NDArray[np.uint8]
+    mean: Floats
+    whitening: Floats
+    novelty_scale: float
+
+    def novelty(self, components: Floats) -> Floats:
+        """Distance of components ``(n, k)`` from the training data, 1 at the 99th percentile."""
+        departures = (components - self.mean) @ self.whitening.T
+        return np.asarray(
+            np.sqrt(np.mean(departures**2, axis=1)) / self.novelty_scale, np.float32
+        )
+
+
+@dataclass(frozen=True)
+class BlockPrediction:
+    """What a classifier says of a block of positions.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float32, shape (rows, columns, n_directions)
+        Calibrated; zero where not covered.
+    novelty : ndarray of float32, shape (rows, columns)
+        Distance from the training data, 1 at its 99th percentile; NaN where not covered.
+    slid : ndarray of bool, shape (rows, columns)
+        Where the window had to slide inward.
+    covered : ndarray of bool, shape (rows, columns)
+        False where there is no data.
+    """
+
+    probabilities: Floats
+    novelty: Floats
+    slid: npt.NDArray[np.bool_]
+    covered: npt.NDArray[np.bool_]
+
+
+@dataclass
+class Classifier:
+    """A trained model with everything that belongs to it.
+
+    Parameters
+    ----------
+    name : str
+    directions : DirectionSet
+        Classes, angles in the crystal's frame.
+    preprocessing : Preprocessing
+    window_cells : float
+        Default width of the window in unit cells; 0 for single patterns.
+    model : Model
+    calibration : ProbabilityCalibration
+    threshold : float
+        Confidence below which a position is undecided, chosen on validation groups.
+    card : dict
+        What it was trained on, and its figures; plain values.
+    reference : Reference
+    path : Path, optional
+        The file it came from.
+    sha256 : str
+        Hash of that file.
+    """
+
+    name: str
+    directions: DirectionSet
+    preprocessing: Preprocessing
+    window_cells: float
+    model: Model
+    calibration: ProbabilityCalibration
+    threshold: float
+    card: dict[str, Any]
+    reference: Reference
+    path: Path | None = None
+    sha256: str = ""
+    _predictor: tuple[Any, Predictor] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def class_means(self) -> Floats:
+        """Mean pattern of each direction, shape ``(n_directions, size, size)``."""
+        return self.reference.class_means
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values that tell in a map which classifier made it."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "model": self.model.kind,
+            "window_cells": self.window_cells,
+            "threshold": self.threshold,
+            "preprocessing": self.preprocessing.to_dict(),
+            "card": self.card,
+        }
+
+    def calibration_of(self, scan: Scan) -> Calibration:
+        """The scan's calibration with what this classifier takes in its own way.
+
+        The lattice period comes from the card where the scan has none, and the beam's center from
+        the 95th percentile where the preprocessing says so (the paper's).
+        """
+        calibration = scan.calibration
+        if calibration.lattice_nm is None and self.card.get("lattice_nm"):
+            calibration = calibration.updated("file", lattice_nm=self.card["lattice_nm"])
+        if self.preprocessing.center == "percentile":
+            mean = scan.strided().astype(np.float64).mean(axis=0)
+            calibration = calibration.updated("measured", center_px=percentile_center(mean))
+        return calibration
+
+    def predictor(
+        self,
+        calibration: Calibration,
+        scan_shape: tuple[int, int],
+        detector_shape: tuple[int, int],
+        bad_pixels: npt.NDArray[np.bool_] | None = None,
+        window_cells: float | None = None,
+    ) -> Predictor:
+        """The stages set up for one scan.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            From `calibration_of`.
+        scan_shape, detector_shape : (int, int)
+        bad_pixels : ndarray of bool, optional
+        window_cells : float, optional
+            Instead of the classifier's own width.
+        """
+        bad = None if bad_pixels is None else bad_pixels.tobytes()
+        width = self.window_cells if window_cells is None else window_cells
+        key = (repr(calibration), scan_shape, detector_shape, bad, width)
+        if self._predictor is None or self._predictor[0] != key:
+            operator = self.preprocessing.operator(calibration, detector_shape, bad_pixels)
+            window = Window.of(width, calibration.cell_positions, scan_shape)
+            self._predictor = key, Predictor(self, operator, window)
+        return self._predictor[1]
+
+    def predict_block(
+        self,
+        block: npt.NDArray[Any],
+        halo: Halo,
+        calibration: Calibration,
+        *,
+        scan_shape: tuple[int, int] | None = None,
+        bad_pixels: npt.NDArray[np.bool_] | None = None,
+        window_cells: float | None = None,
+    ) -> BlockPrediction:
+        """Everything from patterns to probabilities, for a block of positions.
+
+        Parameters
+        ----------
+        block : ndarray, shape (rows + halo, columns + halo, ky, kx)
+            Patterns of the block and of the neighbors its window needs.
+        halo : ((int, int), (int, int))
+            How many rows above and below and columns left and right are neighbors; fewer than the
+            predictor's ``halo`` only where the scan ends.
+        calibration : Calibration
+            From `calibration_of`.
+        scan_shape : (int, int), optional
+            Rows and columns of the whole scan; by default the block is the scan.
+        bad_pixels, window_cells
+            See `predictor`.
+        """
+        rows, columns = block.shape[:2]
+        predictor = self.predictor(
+            calibration,
+            scan_shape or (rows, columns),
+            (block.shape[2], block.shape[3]),
+            bad_pixels,
+            window_cells,
+        )
+        return predictor.predict_block(block, halo)
+
+    def predict_proba(
+        self,
+        patterns: npt.NDArray[Any],
+        calibration: Calibration,
+        bad_pixels: npt.NDArray[np.bool_] | None = None,
+    ) -> Floats:
+        """Probabilities ``(n, n_directions)`` of patterns ``(n, ky, kx)`` that stand alone or are
+        averaged already."""
+        predictor = self.predictor(calibration, (1, 1), patterns.shape[1:], bad_pixels, 0.0)
+        block = np.asarray(patterns)[:, None]
+        return predictor.predict_block(block, ((0, 0), (0, 0))).probabilities[:, 0]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A classifier's stages set up for one scan.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    operator : PatternOperator
+        Crop and resampling.
+    window : Window
+    """
+
+    classifier: Classifier
+    operator: PatternOperator
+    window: Window
+    _merged: Floats | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        merged = None
+        if self.classifier.preprocessing.normalization == "sum":
+            # Crop, resampling and projection are linear: one matrix, and the window then averages
+            # a few components instead of whole patterns. The last row gives the pattern's sum.
+            size = self.operator.matrix.shape[0]
+            rows = np.concatenate(
+                [self.classifier.model.features.projection, np.full((1, size), 1 / size)]
+            )
+            merged = np.asarray((self.operator.matrix.T @ rows.T).T, dtype=np.float32)
+        object.__setattr__(self, "_merged", merged)
+
+    @property
+    def halo(self) -> tuple[int, int]:
+        """Neighboring positions a block needs on each side: rows, columns."""
+        return self.window.halo
+
+    def predict_block(self, block: npt.NDArray[Any], halo: Halo) -> BlockPrediction:
+        """See `Classifier.predict_block`."""
+        rows, columns = block.shape[:2]
+        inner = (
+            slice(halo[0][0], rows - halo[0][1]),
+            slice(halo[1][0], columns - halo[1][1]),
+        )
+        features, valid = self._features(block)
+        averaged, slid, covered = self.window.average(features, valid, inner)
+        shape = covered.shape
+        flat, usable = averaged.reshape(-1, averaged.shape[-1]), covered.ravel()
+        components = self._components(flat[usable])
+        n_directions = len(self.classifier.directions)
+        probabilities = np.zeros((len(flat), n_directions), np.float32)
+        novelty = np.full(len(flat), np.nan, np.float32)
+        if len(components):
+            raw = self.classifier.model.predict_components(components)
+            probabilities[usable] = self.classifier.calibration.apply(raw)
+            novelty[usable] = self.classifier.reference.novelty(components)
+        return BlockPrediction(
+            probabilities.reshape(*shape, n_directions), novelty.reshape(shape), slid, covered
+        )
+
+    def seen(self, block: npt.NDArray[Any], halo: Halo) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """The normalized windowed patterns the model sees, ``(rows, columns, size, size)``."""
+        rows, columns = block.shape[:2]
+        inner = (
+            slice(halo[0][0], rows - halo[0][1]),
+            slice(halo[1][0], columns - halo[1][1]),
+        )
+        patterns, valid = self._patterns(block.reshape(-1, *block.shape[2:]))
+        averaged, _, covered = self.window.average(
+            patterns.reshape(rows, columns, -1), valid.reshape(rows, columns), inner
+        )
+        size = self.operator.size
+        return self._normalized(averaged).reshape(*covered.shape, size, size), covered
+
+    def _features(self, block: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """What the window averages, ``(y, x, f)``, and which positions have data."""
+        rows, columns = block.shape[:2]
+        patterns = block.reshape(rows * columns, *block.shape[2:])
+        parts = [
+            self._pattern_features(patterns[start : start + _PATTERNS_AT_ONCE])
+            for start in range(0, len(patterns), _PATTERNS_AT_ONCE)
+        ]
+        features = np.concatenate([part[0] for part in parts])
+        valid = np.concatenate([part[1] for part in parts])
+        return features.reshape(rows, columns, -1), valid.reshape(rows, columns)
+
+    def _pattern_features(
+        self, patterns: npt.NDArray[Any]
+    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        if self._merged is None:
+            return self._patterns(patterns)
+        features = self.operator.crop(patterns) @ self._merged.T
+        valid = np.isfinite(features).all(axis=1) & (features[:, -1] > 0)
+        features[~valid] = 0
+        return features, valid
+
+    def _patterns(self, patterns: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Resampled patterns ``(n, f)`` before the window."""
+        resampled = self.operator.apply(patterns)
+        valid = np.isfinite(resampled).all(axis=1) & (resampled.sum(axis=1) > 0)
+        resampled[~valid] = 0
+        if self.classifier.preprocessing.normalization == "minmax":
+            resampled = minmax(resampled)
+        return resampled, valid
+
+    def _normalized(self, averaged: Floats) -> Floats:
+        """Windowed patterns ``(..., f)`` divided by their mean; the paper's stay as they are."""
+        if self.classifier.preprocessing.normalization == "minmax":
+            return averaged
+        mean = averaged.mean(axis=-1, keepdims=True)
+        return np.asarray(averaged / np.where(mean > 0, mean, 1), np.float32)
+
+    def _components(self, averaged: Floats) -> Floats:
+        """Linear components ``(n, k)`` of windowed features."""
+        features = self.classifier.model.features
+        if self._merged is None:
+            return features.project(self._normalized(averaged))
+        return np.asarray(averaged[:, :-1] / averaged[:, -1:] - features.offset, np.float32)

@@ -1,0 +1,83 @@
+"""Does a classifier apply to a scan? Voltage, semi-angle and overlap of the disks must match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from napari_polmap.calibration import Calibration, electron_wavelength_nm
+
+TOLERANCES = {"energy_kv": 0.05, "semi_angle_mrad": 0.08, "overlap": 0.08}
+"""Relative departures from the card that a classifier's training covers, unless it states its
+own."""
+
+
+def overlap(energy_kv: float, semi_angle_mrad: float, lattice_nm: float) -> float:
+    """λ / (a α): distance of neighboring diffracted disks in units of the disk's radius."""
+    return electron_wavelength_nm(energy_kv) / (lattice_nm * semi_angle_mrad * 1e-3)
+
+
+def mismatches(card: Mapping[str, Any], calibration: Calibration) -> list[str]:
+    """Sentences that say why a classifier does not apply to a scan.
+
+    Parameters
+    ----------
+    card : mapping
+        The classifier's.
+    calibration : Calibration
+        The scan's; values not known are not compared, see `unknowns`.
+
+    Returns
+    -------
+    list of str
+        Empty where all that is known lies within the card's tolerance.
+    """
+    found = []
+    tolerances = {**TOLERANCES, **card.get("tolerances", {})}
+    for name, label, unit in (
+        ("energy_kv", "voltage", "kV"),
+        ("semi_angle_mrad", "convergence semi-angle", "mrad"),
+    ):
+        expected, value = card.get(name), getattr(calibration, name)
+        if expected is None or value is None:
+            continue
+        if abs(value / expected - 1) > tolerances[name]:
+            found.append(
+                f"The scan's {label} is {value:.4g} {unit}, but the classifier was trained for "
+                f"{expected:.4g} {unit} (within {tolerances[name]:.0%})."
+            )
+    known = (calibration.energy_kv, calibration.semi_angle_mrad, calibration.lattice_nm)
+    expected = card.get("overlap")
+    if expected is not None and not found and None not in known:
+        value = overlap(*known)  # type: ignore[arg-type]
+        if abs(value / expected - 1) > tolerances["overlap"]:
+            found.append(
+                f"The overlap of the diffracted disks, λ/(a·α), is {value:.3g} for this scan "
+                f"(lattice period {calibration.lattice_nm:.4g} nm), but the classifier was "
+                f"trained at {expected:.3g} (within {tolerances['overlap']:.0%})."
+            )
+    return found
+
+
+def unknowns(card: Mapping[str, Any], calibration: Calibration) -> list[str]:
+    """Names of the values that the card asks for and the scan does not have."""
+    labels = {"energy_kv": "voltage", "semi_angle_mrad": "convergence semi-angle"}
+    return [
+        label
+        for name, label in labels.items()
+        if card.get(name) is not None and getattr(calibration, name) is None
+    ]
+
+
+def step_warning(card: Mapping[str, Any], calibration: Calibration) -> str | None:
+    """What to say where the scan's step lies outside the card's range."""
+    limits = card.get("step_nm")
+    if limits is None or calibration.step_nm is None:
+        return None
+    low, high = limits
+    if low * 0.98 <= calibration.step_nm <= high * 1.02:
+        return None
+    return (
+        f"The scan step is {calibration.step_nm:.4g} nm, but the classifier was made for "
+        f"{low:.3g} to {high:.3g} nm."
+    )

@@ -1,0 +1,228 @@
+"""From detector pixels to the pattern a classifier sees: one linear operator per scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_polmap.calibration import Calibration
+from napari_polmap.errors import CalibrationError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+_MAX_UNCOVERED = 0.02
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How patterns are cropped, resampled and normalized.
+
+    Parameters
+    ----------
+    size : int
+        Rows and columns of the pattern the model sees.
+    extent : float or None
+        Half width of the crop in units of the bright-field disk's radius R, turned into the
+        crystal's frame; ``None``: `size` detector pixels around the center, neither scaled nor
+        turned (the paper's).
+    center : {"disk", "percentile"}
+        Whether the crop is centered on the calibrated disk, or on the center of mass of the mean
+        pattern's pixels above the 95th percentile (the paper's).
+    normalization : {"sum", "minmax"}
+        Divide the windowed pattern by its sum, or scale every single pattern to 0..1 before the
+        window (the paper's).
+    """
+
+    size: int = 32
+    extent: float | None = 1.3
+    center: Literal["disk", "percentile"] = "disk"
+    normalization: Literal["sum", "minmax"] = "sum"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Inverse of `to_dict`."""
+        return cls(**values)
+
+    def operator(
+        self,
+        calibration: Calibration,
+        detector_shape: tuple[int, int],
+        bad_pixels: npt.NDArray[np.bool_] | None = None,
+        *,
+        rotate: bool = True,
+    ) -> PatternOperator:
+        """The crop and resampling for one detector.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            Center and radius of the disk, detector flip and rotation, crystal angle.
+        detector_shape : (int, int)
+            Rows and columns of the detector.
+        bad_pixels : ndarray of bool, optional
+            Detector pixels that get no weight.
+        rotate : bool
+            False leaves the pattern in the detector's own orientation.
+
+        Raises
+        ------
+        CalibrationError
+            If center or radius are unknown, or the crop reaches beyond the detector.
+        """
+        if calibration.center_px is None or (self.extent is not None and not calibration.radius_px):
+            raise CalibrationError(
+                "The bright-field disk's center and radius are not known and could not be "
+                "measured; give them (--center KY,KX --radius PX, or in the Scan section)."
+            )
+        if self.extent is None:
+            pixel = 1.0
+        else:
+            assert calibration.radius_px is not None
+            pixel = 2 * self.extent * calibration.radius_px / self.size
+        turn = np.eye(2)
+        if self.extent is not None and rotate:
+            turn = calibration.to_detector()
+        samples = max(1, int(np.ceil(pixel - 1e-6)))
+        points = _sample_points(self.size, samples) * pixel @ turn.T + calibration.center_px
+        return _build_operator(points, self.size, samples, detector_shape, bad_pixels)
+
+
+@dataclass(frozen=True)
+class PatternOperator:
+    """A sparse matrix on the detector pixels within a bounding box.
+
+    Parameters
+    ----------
+    matrix : csr_matrix of float32, shape (size * size, box pixels)
+    box : (slice, slice)
+        Rows and columns of the detector it reads.
+    size : int
+        Rows and columns of the result.
+    """
+
+    matrix: csr_matrix
+    box: tuple[slice, slice]
+    size: int
+
+    def crop(self, patterns: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The box's pixels of patterns ``(n, ky, kx)`` as ``(n, box pixels)``."""
+        cropped = patterns[:, self.box[0], self.box[1]]
+        return np.ascontiguousarray(cropped, dtype=np.float32).reshape(len(patterns), -1)
+
+    def apply(self, patterns: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Patterns ``(n, ky, kx)`` resampled to ``(n, size * size)``."""
+        return np.ascontiguousarray((self.matrix @ self.crop(patterns).T).T)
+
+
+def percentile_center(mean_pattern: npt.NDArray[Any]) -> tuple[float, float]:
+    """Center of mass of the mask of pixels above the 95th percentile (Martinc et al. 2026)."""
+    rows, columns = np.nonzero(mean_pattern > np.percentile(mean_pattern, 95))
+    if not len(rows):
+        raise CalibrationError(
+            "The mean pattern is flat, so that the beam's center cannot be found; give it "
+            "(--center KY,KX)."
+        )
+    return float(rows.mean()), float(columns.mean())
+
+
+def minmax(patterns: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Each pattern ``(n, f)`` scaled to 0..1; a flat one becomes zero."""
+    low = patterns.min(axis=1, keepdims=True)
+    span = patterns.max(axis=1, keepdims=True) - low
+    return (patterns - low) / np.where(span > 0, span, 1)
+
+
+def _sample_points(size: int, samples: int) -> npt.NDArray[np.float64]:
+    """Offsets (row, column) from the center in output pixels, shape (size², samples², 2)."""
+    pixels = np.arange(size) - (size - 1) / 2
+    inside = (np.arange(samples) + 0.5) / samples - 0.5
+    axis = pixels[:, None] + inside[None, :]
+    rows = np.broadcast_to(axis[:, None, :, None], (size, size, samples, samples))
+    columns = np.broadcast_to(axis[None, :, None, :], (size, size, samples, samples))
+    return np.stack([rows, columns], axis=-1).reshape(size * size, samples * samples, 2)
+
+
+def _build_operator(
+    points: npt.NDArray[np.float64],
+    size: int,
+    samples: int,
+    detector_shape: tuple[int, int],
+    bad_pixels: npt.NDArray[np.bool_] | None,
+) -> PatternOperator:
+    """Bilinear interpolation at `points`, averaged per output pixel over what is covered."""
+    from scipy.sparse import csr_matrix
+
+    outputs = np.repeat(np.arange(size * size), samples * samples)
+    flat = points.reshape(-1, 2)
+    low = np.floor(flat).astype(int)
+    share = flat - low
+    entries: list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]] = []
+    outside = np.zeros(size * size)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            rows, columns = low[:, 0] + dy, low[:, 1] + dx
+            weights = np.abs(1 - dy - share[:, 0]) * np.abs(1 - dx - share[:, 1])
+            inside = (
+                (rows >= 0) & (columns >= 0)
+                & (rows < detector_shape[0]) & (columns < detector_shape[1])
+            )  # fmt: skip
+            np.add.at(outside, outputs[~inside], weights[~inside])
+            pixels = rows[inside] * detector_shape[1] + columns[inside]
+            entries.append((weights[inside], outputs[inside], pixels))
+    uncovered = outside / samples**2
+    if np.mean(uncovered > 0.5) > _MAX_UNCOVERED:
+        reach = np.abs(points).max(axis=(0, 1))
+        raise CalibrationError(
+            f"The classifier needs the pattern out to detector pixel ({reach[0]:.0f}, "
+            f"{reach[1]:.0f}) around the disk, but the detector has {detector_shape[0]} x "
+            f"{detector_shape[1]} pixels; check the disk's center and radius, or use a classifier "
+            "with a smaller crop."
+        )
+    weights = np.concatenate([e[0] for e in entries])
+    if bad_pixels is not None:
+        good = ~bad_pixels.ravel()
+        weights = weights * good[np.concatenate([e[2] for e in entries])]
+    matrix = csr_matrix(
+        (weights, (np.concatenate([e[1] for e in entries]), np.concatenate([e[2] for e in entries]))),
+        shape=(size * size, detector_shape[0] * detector_shape[1]),
+    )
+    covered = np.asarray(matrix.sum(axis=1)).ravel()
+    matrix = _fill_uncovered(matrix, covered, size, samples)
+    used = np.zeros(detector_shape[0] * detector_shape[1], bool)
+    used[matrix.indices] = True
+    rows, columns = np.nonzero(used.reshape(detector_shape))
+    box = (slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1))
+    keep = np.arange(used.size).reshape(detector_shape)[box].ravel()
+    return PatternOperator(matrix[:, keep].astype(np.float32).tocsr(), box, size)
+
+
+def _fill_uncovered(
+    matrix: csr_matrix, covered: npt.NDArray[np.float64], size: int, samples: int
+) -> csr_matrix:
+    """Rows scaled to full coverage; output pixels hardly covered copy the nearest covered one."""
+    from scipy.ndimage import distance_transform_edt
+    from scipy.sparse import diags
+
+    known = covered > 0.25 * samples**2
+    if not known.any():
+        raise CalibrationError(
+            "No usable detector pixel lies where the classifier looks; check the mask of bad "
+            "pixels and the disk's center and radius."
+        )
+    scale = np.divide(1.0, covered, out=np.zeros_like(covered), where=known)
+    matrix = (diags(scale) @ matrix).tocsr()
+    if known.all():
+        return matrix
+    nearest = distance_transform_edt(
+        ~known.reshape(size, size), return_distances=False, return_indices=True
+    )
+    return matrix[np.ravel_multi_index(tuple(nearest), (size, size)).ravel()]
