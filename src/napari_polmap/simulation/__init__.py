@@ -1,0 +1,1 @@
+"""Simulated scans of perovskites with a polarization, through multislice."""
