@@ -25,7 +25,15 @@ STATUS_EDGE_WINDOW = 0x80
 """Flag beside the status: the window had to slide inward (scan's edge, missing positions)."""
 STATUS_MASK = 0x7F
 
-ARRAYS = ("direction", "status", "probabilities", "confidence", "novelty", "defects")
+ARRAYS = (
+    "direction",
+    "status",
+    "probabilities",
+    "confidence",
+    "novelty",
+    "defects",
+    "local_threshold",
+)
 """Names of a map's arrays, in files and here."""
 
 
@@ -79,6 +87,8 @@ class PolarizationMap:
         computed.
     defects : ndarray of float32, shape (y, x)
         Defect score, a robust z-score; NaN where not computed.
+    local_threshold : ndarray of float32, shape (y, x)
+        Threshold of positions reclassified with one of their own; NaN elsewhere.
     threshold : float
         Confidence below which a position is undecided.
     calibration : Calibration
@@ -107,6 +117,7 @@ class PolarizationMap:
     confidence: npt.NDArray[np.float32]
     novelty: npt.NDArray[np.float32]
     defects: npt.NDArray[np.float32]
+    local_threshold: npt.NDArray[np.float32]
     threshold: float
     calibration: Calibration
     scan: ScanIdentity
@@ -131,6 +142,7 @@ class PolarizationMap:
             confidence=np.full(shape, np.nan, np.float32),
             novelty=np.full(shape, np.nan, np.float32),
             defects=np.full(shape, np.nan, np.float32),
+            local_threshold=np.full(shape, np.nan, np.float32),
             **attributes,
         )
 
@@ -160,7 +172,9 @@ class PolarizationMap:
     def undecided(self) -> npt.NDArray[np.bool_]:
         """Positions with a direction whose confidence is below the threshold."""
         by_hand = (self.status & STATUS_MASK) == STATUS_BY_HAND
-        return self.computed & ~by_hand & ~(self.confidence >= self.threshold)
+        own = np.isfinite(self.local_threshold)
+        limit = np.where(own, self.local_threshold, np.float32(self.threshold))
+        return self.computed & ~by_hand & ~(self.confidence >= limit)
 
     def labels(self, threshold: float | None = None) -> npt.NDArray[np.uint8]:
         """What is shown: the direction's index, 255 where undecided or not computed.

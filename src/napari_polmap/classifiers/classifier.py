@@ -29,6 +29,14 @@ Halo = tuple[tuple[int, int], tuple[int, int]]
 _PATTERNS_AT_ONCE = 256
 
 
+def inner_of(shape: tuple[int, ...], halo: Halo) -> tuple[slice, slice]:
+    """Rows and columns of a block without its halo."""
+    return (
+        slice(halo[0][0], shape[0] - halo[0][1]),
+        slice(halo[1][0], shape[1] - halo[1][1]),
+    )
+
+
 @dataclass(frozen=True)
 class ProbabilityCalibration:
     """Temperature scaling of the model's probabilities (Guo et al. 2017).
@@ -291,12 +299,44 @@ class Predictor:
 
     def predict_block(self, block: npt.NDArray[Any], halo: Halo) -> BlockPrediction:
         """See `Classifier.predict_block`."""
+        features, valid = self.features(block)
+        return self.predict_features(features, valid, inner_of(valid.shape, halo))
+
+    def features(self, block: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """First half of `predict_block`: what the window averages.
+
+        Parameters
+        ----------
+        block : ndarray, shape (y, x, ky, kx)
+
+        Returns
+        -------
+        features : ndarray of float32, shape (y, x, f)
+        valid : ndarray of bool, shape (y, x)
+            False where a pattern is empty or not finite.
+        """
         rows, columns = block.shape[:2]
-        inner = (
-            slice(halo[0][0], rows - halo[0][1]),
-            slice(halo[1][0], columns - halo[1][1]),
-        )
-        features, valid = self._features(block)
+        patterns = block.reshape(rows * columns, *block.shape[2:])
+        parts = [
+            self._pattern_features(patterns[start : start + _PATTERNS_AT_ONCE])
+            for start in range(0, len(patterns), _PATTERNS_AT_ONCE)
+        ]
+        features = np.concatenate([part[0] for part in parts])
+        valid = np.concatenate([part[1] for part in parts])
+        return features.reshape(rows, columns, -1), valid.reshape(rows, columns)
+
+    def predict_features(
+        self, features: Floats, valid: npt.NDArray[np.bool_], inner: tuple[slice, slice]
+    ) -> BlockPrediction:
+        """Second half of `predict_block`: window, model, calibration.
+
+        Parameters
+        ----------
+        features, valid
+            From `features`, with the neighbors the window needs.
+        inner : (slice, slice)
+            The rows and columns to predict.
+        """
         averaged, slid, covered = self.window.average(features, valid, inner)
         shape = covered.shape
         flat, usable = averaged.reshape(-1, averaged.shape[-1]), covered.ravel()
@@ -315,28 +355,13 @@ class Predictor:
     def seen(self, block: npt.NDArray[Any], halo: Halo) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """The normalized windowed patterns the model sees, ``(rows, columns, size, size)``."""
         rows, columns = block.shape[:2]
-        inner = (
-            slice(halo[0][0], rows - halo[0][1]),
-            slice(halo[1][0], columns - halo[1][1]),
-        )
+        inner = inner_of((rows, columns), halo)
         patterns, valid = self._patterns(block.reshape(-1, *block.shape[2:]))
         averaged, _, covered = self.window.average(
             patterns.reshape(rows, columns, -1), valid.reshape(rows, columns), inner
         )
         size = self.operator.size
         return self._normalized(averaged).reshape(*covered.shape, size, size), covered
-
-    def _features(self, block: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """What the window averages, ``(y, x, f)``, and which positions have data."""
-        rows, columns = block.shape[:2]
-        patterns = block.reshape(rows * columns, *block.shape[2:])
-        parts = [
-            self._pattern_features(patterns[start : start + _PATTERNS_AT_ONCE])
-            for start in range(0, len(patterns), _PATTERNS_AT_ONCE)
-        ]
-        features = np.concatenate([part[0] for part in parts])
-        valid = np.concatenate([part[1] for part in parts])
-        return features.reshape(rows, columns, -1), valid.reshape(rows, columns)
 
     def _pattern_features(
         self, patterns: npt.NDArray[Any]

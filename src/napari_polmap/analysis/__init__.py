@@ -1,0 +1,1 @@
+"""What a map tells beyond directions: defects, errors."""
