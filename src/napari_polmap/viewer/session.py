@@ -1,8 +1,13 @@
-"""The state one napari window works on: scan, classifier, map, position; events, no Qt."""
+"""The state one napari window works on: scan, classifier, map, position; events, no Qt.
+
+Everything here happens in the main thread. Whoever changes the state calls a method of `Session` (or
+sets an attribute and emits its signal); layers and docks listen to the signals.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -10,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_polmap.polarization_map import PolarizationMap
+from napari_polmap.calibration import VALUE_NAMES, Calibration, Source
+from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
 
 if TYPE_CHECKING:
     from napari_polmap.classifiers import Classifier
     from napari_polmap.mapping import Progress
+
+Rectangle = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -34,16 +42,44 @@ class VirtualDetector:
     mask: npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class ShapeQuestion:
+    """A file of frames whose scan shape only the user knows.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    message : str
+        The sentence that asks.
+    candidates : tuple of (int, int)
+        Likely shapes (rows, columns), the likeliest first.
+    options : dict
+        The other options it was opened with.
+    """
+
+    path: Path
+    message: str
+    candidates: tuple[tuple[int, int], ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
 class Session:
     """What the docks of one viewer share; views listen to its signals."""
 
+    scan_opened = Signal()
+    """Another scan, or none; `scan_changed` follows."""
     scan_changed = Signal()
     """Another scan, or the same with another calibration."""
+    shape_asked = Signal()
+    """`question` waits for an answer, or no longer."""
     classifier_changed = Signal()
     map_started = Signal()
-    """A new `map` is there, to be filled."""
+    """A new `map` is there, to be filled, or read from a file."""
     map_changed = Signal(object)
     """Positions changed: ``(rows, columns)`` slices, or None for all (also threshold, undo)."""
+    images_changed = Signal(str)
+    """The image of this name in `images` is new or has new values."""
     position_changed = Signal()
     region_changed = Signal()
     """Another drawn region (a mask over positions), or none."""
@@ -53,8 +89,15 @@ class Session:
 
     def __init__(self) -> None:
         self.scan: Scan | None = None
+        self.loaded: Calibration = Calibration()
+        """The scan's calibration as it was opened."""
+        self.question: ShapeQuestion | None = None
         self.classifier: Classifier | None = None
         self.map: PolarizationMap | None = None
+        self.map_path: Path | None = None
+        """Where the map is kept while it grows, or where it was read from."""
+        self.images: dict[str, npt.NDArray[np.float32]] = {}
+        """Virtual images and the center of mass by name, shape ``(y, x)``."""
         self.position: tuple[int, int] | None = None
         self.region: npt.NDArray[np.bool_] | None = None
         self.detector: VirtualDetector | None = None
@@ -67,3 +110,198 @@ class Session:
         if key not in cls._sessions:
             cls._sessions[key] = cls()
         return cls._sessions[key]
+
+    @property
+    def scan_shape(self) -> tuple[int, int] | None:
+        """Rows and columns of the positions that are shown, if there are any."""
+        if self.scan is not None:
+            return self.scan.scan_shape
+        return None if self.map is None else self.map.shape
+
+    @property
+    def calibration(self) -> Calibration:
+        """The scan's calibration as it is now, else the map's, else an empty one."""
+        if self.scan is not None:
+            return self.scan.calibration
+        return Calibration() if self.map is None else self.map.calibration
+
+    # Scan
+
+    def open(self, scan: Scan, images: dict[str, npt.NDArray[np.float32]] | None = None) -> None:
+        """Work on another scan; map, images and selections of the one before are let go.
+
+        Parameters
+        ----------
+        scan : Scan
+        images : dict of str to ndarray, optional
+            Images of it that are there already, such as a preview.
+        """
+        self.scan, self.loaded = scan, scan.calibration
+        self.map = self.map_path = self.progress = None
+        self.images = dict(images or {})
+        self.position = self.region = self.detector = None
+        self.answered()
+        self.scan_opened.emit()
+        self.scan_changed.emit()
+        self.position_changed.emit()
+        self.region_changed.emit()
+
+    def join_scan(self, scan: Scan) -> None:
+        """Add the scan that the map shown was made from; the map stays."""
+        self.scan, self.loaded = scan, scan.calibration
+        self.scan_opened.emit()
+        self.scan_changed.emit()
+
+    def recalibrate(self, scan: Scan) -> None:
+        """Take the same data with another calibration."""
+        self.scan = scan
+        self.scan_changed.emit()
+
+    def set_calibration(self, **values: Any) -> None:
+        """Note values of the user's.
+
+        Raises
+        ------
+        CalibrationError
+            If a value is impossible; nothing is changed then.
+        """
+        if self.scan is not None:
+            self.recalibrate(self.scan.calibrated("user", **values))
+
+    def reset_calibration(self, name: str) -> bool:
+        """Forget the user's value: the file's comes back, else the value is not known.
+
+        Returns
+        -------
+        bool
+            Whether the value must be measured again.
+        """
+        if self.scan is None or name not in VALUE_NAMES:
+            return False
+        from_file = self.loaded.sources.get(name)
+        source: Source = from_file or "user"
+        empty = getattr(Calibration(), name)
+        value = getattr(self.loaded, name) if from_file else empty
+        calibration = self.scan.calibration.updated(source, **{name: value})
+        if not from_file:
+            sources = {key: s for key, s in calibration.sources.items() if key != name}
+            calibration = Calibration.from_dict({**calibration.to_dict(), "sources": sources})
+        self.recalibrate(self.scan.with_calibration(calibration))
+        return from_file is None
+
+    def ask_shape(self, question: ShapeQuestion) -> None:
+        """Ask the user for the scan shape of a file."""
+        self.question = question
+        self.shape_asked.emit()
+
+    def answered(self) -> None:
+        """Withdraw the question for a scan shape."""
+        if self.question is not None:
+            self.question = None
+            self.shape_asked.emit()
+
+    # Images and selections
+
+    def set_image(self, name: str, image: npt.NDArray[np.float32]) -> None:
+        """Show an image ``(y, x)`` under a name, or tell that its values changed."""
+        self.images[name] = image
+        self.images_changed.emit(name)
+
+    def set_detector(self, detector: VirtualDetector | None) -> None:
+        """Choose the detector of the virtual image."""
+        self.detector = detector
+        self.detector_changed.emit()
+
+    def set_position(self, position: tuple[int, int] | None) -> None:
+        """Choose a probe position (row, column)."""
+        self.position = position
+        self.position_changed.emit()
+
+    def set_region(self, region: npt.NDArray[np.bool_] | None) -> None:
+        """Choose the positions a drawn region covers."""
+        self.region = region
+        self.region_changed.emit()
+
+    def set_classifier(self, classifier: Classifier | None) -> None:
+        """Choose the classifier."""
+        self.classifier = classifier
+        self.classifier_changed.emit()
+
+    # Map
+
+    def start_map(self, polarization_map: PolarizationMap, path: Path | None = None) -> None:
+        """Show a map from now on."""
+        self.map, self.map_path = polarization_map, path
+        self.map_started.emit()
+        self.map_changed.emit(None)
+
+    def show_map(self, polarization_map: PolarizationMap, path: Path | None = None) -> None:
+        """Show a map from a file; a scan that it was not made from is let go."""
+        keeps_scan = self._made_from_scan(polarization_map)
+        if not keeps_scan:
+            self.scan, self.loaded = None, Calibration()
+            self.images, self.detector = {}, None
+        self.map = polarization_map
+        self.progress = self.position = self.region = None
+        if not keeps_scan:
+            self.scan_opened.emit()
+            self.scan_changed.emit()
+        self.start_map(polarization_map, path)
+        self.position_changed.emit()
+        self.region_changed.emit()
+
+    def _made_from_scan(self, polarization_map: PolarizationMap) -> bool:
+        """Whether the scan at hand is the map's, by file and shape (nothing is read)."""
+        if self.scan is None or self.scan.path is None:
+            return False
+        identity = polarization_map.scan
+        return str(self.scan.path) == identity.path and self.scan.shape == identity.shape
+
+    def note_progress(self, progress: Progress, changed: Rectangle | None) -> None:
+        """Positions of the map (None: all) were computed."""
+        self.progress = progress
+        self.map_changed.emit(changed)
+
+    def set_threshold(self, threshold: float) -> None:
+        """Show positions of less confidence than this as undecided."""
+        if self.map is not None and self.map.threshold != threshold:
+            self.map.threshold = threshold
+            self.map_changed.emit(None)
+
+    def apply(self, step: HistoryStep) -> None:
+        """Change the map and note it in its history."""
+        if self.map is not None:
+            self.map.apply(step)
+            self.map_changed.emit(None)
+
+    def undo(self) -> None:
+        """Take the last change of the map back.
+
+        Raises
+        ------
+        MapError
+            If there is nothing to undo.
+        """
+        if self.map is not None:
+            self.map.undo()
+            self.map_changed.emit(None)
+
+    def redo(self) -> None:
+        """Make the change undone last again.
+
+        Raises
+        ------
+        MapError
+            If there is nothing to redo.
+        """
+        if self.map is not None:
+            self.map.redo()
+            self.map_changed.emit(None)
+
+    @property
+    def stale_values(self) -> list[str]:
+        """Calibration values that changed since the map was made."""
+        if self.scan is None or self.map is None:
+            return []
+        now, then = self.scan.calibration, self.map.calibration
+        return [name for name in sorted(VALUE_NAMES) if getattr(now, name) != getattr(then, name)]

@@ -1,0 +1,1 @@
+"""What napari shows and shares: layers, session, selection, files. Public napari API, no Qt."""

@@ -1,0 +1,46 @@
+"""The user's choices on napari's Preferences page of this plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PLUGIN = "napari-polmap"
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Choices with the defaults that ``napari.yaml`` states.
+
+    Parameters
+    ----------
+    threshold : float
+        Least confidence of a new map's directions; 0 takes each classifier's own.
+    block_mb : int
+        Megabytes of patterns that are read and classified at once.
+    open_dock : bool
+        Whether the dock opens with a scan or map.
+    keep_maps : int
+        How many maps are kept in the cache folder.
+    """
+
+    threshold: float = 0.0
+    block_mb: int = 32
+    open_dock: bool = True
+    keep_maps: int = 20
+
+
+def preferences() -> Preferences:
+    """The choices as they are now; the defaults where napari does not know the plugin."""
+    from napari.settings import get_plugin_settings
+
+    try:
+        settings = get_plugin_settings(PLUGIN)
+        maps, window = settings.maps, settings.window
+    except (KeyError, AttributeError):
+        return Preferences()
+    return Preferences(
+        threshold=float(maps.threshold),
+        block_mb=int(maps.block_mb),
+        open_dock=bool(window.open_dock),
+        keep_maps=int(maps.keep_maps),
+    )
