@@ -76,7 +76,7 @@ manifest: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(call section,Documentation)
-	$(BIN)/mkdocs build --quiet --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
 
 tests: $(INSTALLED)
 	$(call section,Tests)
