@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 32 * 2**20
 """Size aimed at for a chunk of whole patterns, and for the engine's blocks."""
-_CACHED_CHUNKS = 2
+_CACHED_BYTES = 2 * CHUNK_BYTES
 _HASHED_PATTERNS = 16
 
 
@@ -37,16 +38,45 @@ class _WithoutCopy:
         return self._array[key]
 
 
+class _Computed:
+    """Slices of a dask array, computed when read.
+
+    Rechunking instead would read whole new chunks for a few patterns of each, and makes a task
+    for every one of a file's small chunks.
+    """
+
+    def __init__(self, array: da.Array) -> None:
+        self._array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.ndim = array.ndim
+
+    def __getitem__(self, key: Any) -> Any:
+        return np.asarray(self._array[key].compute(scheduler="synchronous"))
+
+
 def scan_chunks(
-    shape: tuple[int, ...], itemsize: int, chunk_bytes: int = CHUNK_BYTES
+    shape: tuple[int, ...],
+    itemsize: int,
+    chunk_bytes: int = CHUNK_BYTES,
+    storage: tuple[int, int] = (1, 1),
 ) -> tuple[int, int, int, int]:
-    """Chunk shape of whole patterns, about square in the scan and `chunk_bytes` large."""
-    pattern_bytes = max(1, int(np.prod(shape[2:])) * itemsize)
-    positions = max(1, chunk_bytes // pattern_bytes)
-    columns = int(min(shape[1], max(1, np.sqrt(positions))))
-    rows = int(min(shape[0], max(1, positions // columns)))
-    columns = int(min(shape[1], max(columns, positions // rows)))
-    return rows, columns, shape[2], shape[3]
+    """Chunk shape of whole patterns, about square in the scan and `chunk_bytes` large.
+
+    Rows and columns are multiples of `storage`, the positions that are stored together.
+    """
+    unit = int(np.prod(shape[2:])) * itemsize * storage[0] * storage[1]
+    units = max(1, chunk_bytes // max(1, unit))
+    grid_rows, grid_columns = (-(-n // s) for n, s in zip(shape, storage, strict=False))
+    columns = int(min(grid_columns, max(1, np.sqrt(units))))
+    rows = int(min(grid_rows, max(1, units // columns)))
+    columns = int(min(grid_columns, max(columns, units // rows)))
+    return (
+        min(shape[0], rows * storage[0]),
+        min(shape[1], columns * storage[1]),
+        shape[2],
+        shape[3],
+    )
 
 
 @dataclass(frozen=True)
@@ -106,6 +136,9 @@ class Scan:
         What the reader noticed.
     bad_pixels : ndarray of bool, shape (ky, kx), optional
         True where a detector pixel must not be used.
+    storage : (int, int), optional
+        Rows and columns of positions that are stored (compressed) together, so that reading one
+        pattern reads them all; by default those of a dask array's chunks, else none.
     **values
         Calibration values such as ``step_nm=0.025``, see `Calibration`.
 
@@ -125,9 +158,10 @@ class Scan:
         metadata: Mapping[str, Any] | None = None,
         warnings: tuple[str, ...] = (),
         bad_pixels: npt.NDArray[np.bool_] | None = None,
+        storage: tuple[int, int] | None = None,
         **values: Any,
     ) -> None:
-        self._data = _as_dask(data)
+        self._data, self.storage = _as_dask(data, storage)
         if bad_pixels is not None and np.shape(bad_pixels) != self.detector_shape:
             raise ScanError(
                 f"The mask of bad pixels has shape {np.shape(bad_pixels)}, but the detector has "
@@ -140,7 +174,7 @@ class Scan:
         self.name = name or (path.stem if path is not None else "scan")
         self.metadata = dict(metadata or {})
         self.warnings = tuple(warnings)
-        self._chunk_cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
+        self._cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
         self._identity: ScanIdentity | None = None
 
     def __repr__(self) -> str:
@@ -192,6 +226,7 @@ class Scan:
             metadata=self.metadata,
             warnings=self.warnings if warnings is None else warnings,
             bad_pixels=self.bad_pixels,
+            storage=self.storage,
         )
         scan._identity = self._identity
         return scan
@@ -226,38 +261,38 @@ class Scan:
     def pattern(self, y: int, x: int) -> npt.NDArray[Any]:
         """The diffraction pattern of one probe position, shape ``(ky, kx)``.
 
-        Small chunks around it are kept, so that moving over neighboring positions is fast.
+        Patterns that are stored together with it are kept, so that moving over neighboring
+        positions is fast.
         """
-        rows, columns = self._data.chunks[:2]
-        starts_y, starts_x = np.cumsum((0, *rows)), np.cumsum((0, *columns))
-        i = int(np.searchsorted(starts_y, y, side="right")) - 1
-        j = int(np.searchsorted(starts_x, x, side="right")) - 1
-        size = rows[i] * columns[j] * int(np.prod(self.detector_shape)) * self.dtype.itemsize
-        if size > 2 * CHUNK_BYTES:
+        rows, columns = self.storage or (1, 1)
+        if rows * columns * int(np.prod(self.detector_shape)) * self.dtype.itemsize > _CACHED_BYTES:
+            rows = columns = 1
+        if rows * columns == 1:
             return self.read(slice(y, y + 1), slice(x, x + 1))[0, 0]
-        chunk = self._chunk_cache.get((i, j))
-        if chunk is None:
-            chunk = self.read(
-                slice(int(starts_y[i]), int(starts_y[i + 1])),
-                slice(int(starts_x[j]), int(starts_x[j + 1])),
+        top, left = y - y % rows, x - x % columns
+        stored = self._cache.get((top, left))
+        if stored is None:
+            stored = self.read(
+                slice(top, min(top + rows, self.shape[0])),
+                slice(left, min(left + columns, self.shape[1])),
             )
-            self._chunk_cache[i, j] = chunk
-            while len(self._chunk_cache) > _CACHED_CHUNKS:
-                self._chunk_cache.popitem(last=False)
-        return chunk[y - starts_y[i], x - starts_x[j]]
+            self._cache[top, left] = stored
+            while len(self._cache) > 1 and sum(a.nbytes for a in self._cache.values()) > (
+                _CACHED_BYTES
+            ):
+                self._cache.popitem(last=False)
+        return stored[y - top, x - left]
 
-    def blocks(
-        self, region: tuple[slice, slice] | None = None
-    ) -> Iterator[tuple[slice, slice]]:
+    def blocks(self, region: tuple[slice, slice] | None = None) -> Iterator[tuple[slice, slice]]:
         """Rectangles of positions that tile the scan (or `region`), aligned with the chunks."""
         rows, columns = self._data.chunks[:2]
         starts_y, starts_x = np.cumsum((0, *rows)), np.cumsum((0, *columns))
         window_y, window_x = region or (slice(0, self.shape[0]), slice(0, self.shape[1]))
-        for top, bottom in zip(starts_y[:-1], starts_y[1:], strict=True):
+        for top, bottom in pairwise(starts_y):
             y0, y1 = max(int(top), window_y.start), min(int(bottom), window_y.stop)
             if y0 >= y1:
                 continue
-            for left, right in zip(starts_x[:-1], starts_x[1:], strict=True):
+            for left, right in pairwise(starts_x):
                 x0, x1 = max(int(left), window_x.start), min(int(right), window_x.stop)
                 if x0 < x1:
                     yield slice(y0, y1), slice(x0, x1)
@@ -324,7 +359,7 @@ def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _as_dask(data: Any) -> da.Array:
+def _as_dask(data: Any, storage: tuple[int, int] | None) -> tuple[da.Array, tuple[int, int] | None]:
     import dask.array as da
 
     shape = tuple(getattr(data, "shape", ()))
@@ -340,12 +375,21 @@ def _as_dask(data: Any) -> da.Array:
             f"Patterns must be real numbers, but the dtype is {data.dtype}; "
             "convert them to intensities first."
         )
-    if not isinstance(data, da.Array):
-        chunks = scan_chunks(shape, np.dtype(data.dtype).itemsize)
-        # A name of its own: hashing the contents would read the whole file.
-        return da.from_array(_WithoutCopy(data), chunks=chunks, name=False, asarray=False)
-    detector_split = any(len(c) > 1 for c in data.chunks[2:])
-    chunk_bytes = int(np.prod(data.chunksize, dtype=np.int64)) * data.dtype.itemsize
-    if detector_split or chunk_bytes > 4 * CHUNK_BYTES or chunk_bytes < CHUNK_BYTES // 8:
-        data = data.rechunk(scan_chunks(shape, data.dtype.itemsize))
-    return data
+    itemsize = np.dtype(data.dtype).itemsize
+    source: Any = data
+    if isinstance(data, da.Array):
+        if storage is None:
+            storage = (int(data.chunksize[0]), int(data.chunksize[1]))
+        whole = all(len(chunks) == 1 for chunks in data.chunks[2:])
+        chunk_bytes = int(np.prod(data.chunksize, dtype=np.int64)) * itemsize
+        small = chunk_bytes < CHUNK_BYTES // 8 and data.npartitions > 1
+        if whole and not small and chunk_bytes <= 4 * CHUNK_BYTES:
+            return data, storage
+        source = _Computed(data)
+    unit = storage or (1, 1)
+    if unit[0] * unit[1] * int(np.prod(shape[2:])) * itemsize > 4 * CHUNK_BYTES:
+        unit = (1, 1)
+    chunks = scan_chunks(shape, itemsize, storage=unit)
+    # A name of its own: hashing the contents would read the whole file.
+    array = da.from_array(_WithoutCopy(source), chunks=chunks, name=False, asarray=False)
+    return array, storage
