@@ -1,0 +1,241 @@
+"""Labelled data sets: TOML files that list scans with their directions (DESIGN: Files)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_polmap.calibration import VALUE_NAMES
+from napari_polmap.directions import NOT_COMPUTED, DirectionSet
+from napari_polmap.errors import DatasetError
+from napari_polmap.io.scans import load_scan
+from napari_polmap.scan import Scan
+
+_ALIASES = {"center": "center_px", "radius": "radius_px"}
+_READING = ("nav_shape", "dataset", "index", "bad_pixels")
+_OWN = ("path", "direction", "truth", "group")
+
+
+@dataclass(frozen=True)
+class LabelledScan:
+    """One scan of a labelled data set.
+
+    Parameters
+    ----------
+    path : Path
+        Any readable scan.
+    direction : tuple of str or None
+        Direction of the whole scan; with several, any of them counts as right.
+    truth : Path or None
+        Or a label image: index in the order of the data set's directions, 255 = not labelled.
+    group : str
+        Specimen: training, validation and test never share one.
+    reading : mapping
+        Options of `load_scan` such as ``nav_shape``.
+    calibration : mapping
+        Calibration values, see `Calibration`.
+    conditions : mapping
+        All other keys (``thickness_nm``, ``tilt_mrad``, ``dose``, ...), by which evaluation breaks
+        its figures down.
+    """
+
+    path: Path
+    direction: tuple[str, ...] | None
+    truth: Path | None
+    group: str
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self) -> Scan:
+        """The scan, lazily, with the calibration of the data set; the rest is measured.
+
+        Raises
+        ------
+        ScanError
+            If it cannot be read.
+        """
+        given = {"center_px", "radius_px", "lattice_nm"} <= self.calibration.keys()
+        return load_scan(self.path, measure=not given, **self.reading, **self.calibration)
+
+    def truth_mask(
+        self, directions: DirectionSet, scan_shape: tuple[int, int]
+    ) -> npt.NDArray[np.bool_]:
+        """Which directions count as right at each position.
+
+        Parameters
+        ----------
+        directions : DirectionSet
+            The data set's.
+        scan_shape : (int, int)
+
+        Returns
+        -------
+        ndarray of bool, shape (y, x, n_directions)
+            All false where a position is not labelled.
+
+        Raises
+        ------
+        DatasetError
+            If the label image cannot be read, has another shape, or an unknown label.
+        """
+        mask = np.zeros((*scan_shape, len(directions)), bool)
+        if self.direction is not None:
+            mask[..., [directions.index(name) for name in self.direction]] = True
+            return mask
+        assert self.truth is not None
+        labels = _label_image(self.truth)
+        if labels.shape != scan_shape:
+            raise DatasetError(
+                f"The label image {self.truth.name} has shape {labels.shape}, but the scan "
+                f"{self.path.name} has {scan_shape}; give one label per position."
+            )
+        wrong = np.setdiff1d(labels, [*range(len(directions)), NOT_COMPUTED])
+        if len(wrong):
+            raise DatasetError(
+                f"The label image {self.truth.name} holds the label {wrong[0]}; allowed are 0 to "
+                f"{len(directions) - 1} (in the order of directions) and {NOT_COMPUTED} for "
+                "positions without a label."
+            )
+        for index in range(len(directions)):
+            mask[..., index] = labels == index
+        return mask
+
+
+@dataclass(frozen=True)
+class LabelledDataset:
+    """Labelled scans with a common set of directions.
+
+    Parameters
+    ----------
+    name : str
+    directions : DirectionSet
+    scans : tuple of LabelledScan
+    path : Path or None
+        The TOML file.
+    """
+
+    name: str
+    directions: DirectionSet
+    scans: tuple[LabelledScan, ...]
+    path: Path | None = None
+
+
+def load_dataset(path: str | Path) -> LabelledDataset:
+    """Read a labelled data set's TOML file; the scans are opened only when asked for.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read, or a field is missing or not allowed.
+    """
+    path = Path(path).expanduser()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(
+            f"The data set {path} cannot be read ({error.strerror}); check the path."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path.name} is not a TOML file ({error}); correct it.") from error
+    names = content.get("directions")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DatasetError(
+            f"{path.name}: `directions` is {names!r}, but must be a list of direction names."
+        )
+    directions = DirectionSet.from_names(names, _angles(path, content, names))
+    entries = content.get("scan")
+    if not isinstance(entries, list) or not entries:
+        raise DatasetError(f"{path.name} lists no scan; add a [[scan]] with path and direction.")
+    root = path.parent / str(content.get("root", "."))
+    scans = tuple(
+        _entry(entry, f"{path.name}, scan {number}", root, directions)
+        for number, entry in enumerate(entries, 1)
+    )
+    return LabelledDataset(str(content.get("name", path.stem)), directions, scans, path)
+
+
+def _angles(path: Path, content: Mapping[str, Any], names: list[str]) -> list[float | None] | None:
+    """Angles of the directions, in degrees; names of the default set bring their own."""
+    angles = content.get("angles_deg")
+    if angles is None:
+        return None
+    numbers = isinstance(angles, list) and all(isinstance(a, int | float | str) for a in angles)
+    if not numbers or len(angles) != len(names):
+        raise DatasetError(
+            f'{path.name}: `angles_deg` is {angles!r}, but must hold one angle in degrees, or '
+            '"none", per direction.'
+        )
+    return [None if isinstance(angle, str) else float(angle) for angle in angles]
+
+
+def _entry(
+    entry: Any, where: str, root: Path, directions: DirectionSet
+) -> LabelledScan:
+    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+        raise DatasetError(f"{where}: `path` is missing; give the scan's file or folder.")
+    if ("direction" in entry) == ("truth" in entry):
+        raise DatasetError(
+            f"{where}: give either `direction` (a name, or a list of which any counts as right) or "
+            "`truth` (a label image)."
+        )
+    direction = entry.get("direction")
+    if direction is not None:
+        listed = [direction] if isinstance(direction, str) else direction
+        if not isinstance(listed, list) or not listed or set(listed) - set(directions.names):
+            raise DatasetError(
+                f"{where}: `direction` is {direction!r}, but allowed are "
+                f"{', '.join(directions.names)}, or a list of these."
+            )
+        direction = tuple(listed)
+    fields = {_ALIASES.get(key, key): value for key, value in entry.items() if key not in _OWN}
+    reading = {key: fields.pop(key) for key in _READING if key in fields}
+    if "nav_shape" in reading:
+        reading["nav_shape"] = _pair(reading["nav_shape"], f"{where}: `nav_shape`", int)
+    if "bad_pixels" in reading:
+        reading["bad_pixels"] = root / reading["bad_pixels"]
+    calibration = {key: value for key, value in fields.items() if key in VALUE_NAMES}
+    if "center_px" in calibration:
+        calibration["center_px"] = _pair(calibration["center_px"], f"{where}: `center`", float)
+    for key, value in calibration.items():
+        if key not in ("center_px", "flip") and not isinstance(value, int | float):
+            raise DatasetError(f"{where}: `{key}` is {value!r}, but must be a number.")
+    return LabelledScan(
+        path=root / entry["path"],
+        direction=direction,
+        truth=root / entry["truth"] if "truth" in entry else None,
+        group=str(entry.get("group", entry["path"])),
+        reading=reading,
+        calibration=calibration,
+        conditions={key: value for key, value in fields.items() if key not in VALUE_NAMES},
+    )
+
+
+def _pair(value: Any, where: str, kind: type[int] | type[float]) -> tuple[Any, Any]:
+    numbers = isinstance(value, list) and len(value) == 2
+    if not numbers or not all(isinstance(v, int | float) for v in value):
+        raise DatasetError(f"{where} is {value!r}, but must be two numbers: [rows, columns].")
+    return kind(value[0]), kind(value[1])
+
+
+def _label_image(path: Path) -> npt.NDArray[Any]:
+    import tifffile
+
+    try:
+        if path.suffix == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False))
+        return np.asarray(tifffile.imread(path))
+    except (OSError, ValueError, tifffile.TiffFileError) as error:
+        raise DatasetError(
+            f"The label image {path} cannot be read ({error}); give a TIFF or .npy file."
+        ) from error
