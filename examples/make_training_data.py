@@ -52,9 +52,7 @@ def main() -> None:
     start = time.perf_counter()
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         waiting = {
-            pool.submit(
-                write_specimen, options.out, seed, Ranges(), Microscope(), directions
-            ): seed
+            pool.submit(write_specimen, options.out, seed, Ranges(), Microscope(), directions): seed
             for seed in order
         }
         for finished in as_completed(waiting):

@@ -104,8 +104,8 @@ class Perovskite:
             If the block reaches beyond the crystal.
         """
         if not (
-            0 <= row
-            and 0 <= column
+            row >= 0
+            and column >= 0
             and row + rows <= self.shape[0]
             and column + columns <= self.shape[1]
         ):
@@ -133,7 +133,7 @@ class Perovskite:
         from ase import Atoms
 
         rows, columns, depth = self.shape
-        corners = np.stack(np.indices(self.shape), axis=-1).astype(np.float64)
+        corners = np.moveaxis(np.indices(self.shape), 0, -1).astype(np.float64)
         shift = np.zeros((rows, columns, 1, 3))
         shift[..., 0, :2] = self.displacement
         a = self.lattice_angstrom
@@ -149,13 +149,12 @@ class Perovskite:
             symbols.append(np.full(len(positions[-1]), self.anion))
 
         cell = np.array([rows, columns, depth]) * a
-        atoms = Atoms(
+        return Atoms(
             symbols=[str(symbol) for symbol in np.concatenate(symbols)],
             positions=np.concatenate(positions) % cell,
             cell=cell,
             pbc=True,
         )
-        return atoms
 
 
 def polarization_vector(angle_deg: float, magnitude_angstrom: float) -> Floats:
@@ -195,9 +194,7 @@ def uniform_displacement(
     shape: tuple[int, int], angle_deg: float, magnitude_angstrom: float
 ) -> Floats:
     """The same polarization in every column of cells, shape (rows, columns, 2) in Å."""
-    return np.broadcast_to(
-        polarization_vector(angle_deg, magnitude_angstrom), (*shape, 2)
-    ).copy()
+    return np.broadcast_to(polarization_vector(angle_deg, magnitude_angstrom), (*shape, 2)).copy()
 
 
 @dataclass(frozen=True)

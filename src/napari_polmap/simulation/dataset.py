@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,7 +114,7 @@ def write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         np.save(file, array, allow_pickle=False)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def write_dataset(
@@ -160,4 +159,4 @@ def _toml(value: Any) -> str:
 def _replace(path: Path, content: bytes) -> None:
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
-    os.replace(part, path)
+    part.replace(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -197,11 +197,11 @@ def simulate_patterns(
         data = np.empty((len(ends), len(points), 2 * half + 1, 2 * half + 1), np.float32)
         for start in range(0, len(points), batch):
             chosen = slice(start, start + batch)
-            measured = probe.multislice(
+            measured: Any = probe.multislice(
                 potential, scan=abtem.CustomScan(points[chosen]), detectors=detector, lazy=False
-            ).array
-            measured = measured.reshape(len(ends), -1, gpts, gpts)
-            data[:, chosen] = measured[..., crop, crop]
+            )
+            full = measured.array.reshape(len(ends), -1, gpts, gpts)
+            data[:, chosen] = full[..., crop, crop]
     return Patterns(
         data=data,
         mrad_per_pixel=mrad_per_pixel,
@@ -248,13 +248,13 @@ def projected_potential(
     rows = np.fft.fftfreq(gpts, height / gpts)
     columns = np.fft.rfftfreq(gpts, width / gpts)
     squared = rows[:, None] ** 2 + columns[None] ** 2
-    parametrization = LobatoParametrization()
+    lobato: Any = LobatoParametrization()
     elements = np.array(atoms.get_chemical_symbols())
     depth = np.floor(atoms.positions[:, 2] / slice_angstrom).astype(int)
     potential = np.zeros((slices, gpts, gpts), np.float32)
     factors = {}
     for element in np.unique(elements):
-        factor = parametrization.projected_scattering_factor(str(element))(squared)
+        factor = lobato.projected_scattering_factor(str(element))(squared)
         if sigmas is not None:
             factor = factor * np.exp(-2 * np.pi**2 * sigmas[str(element)] ** 2 * squared)
         factors[element] = (factor * gpts**2 / (height * width)).astype(np.float32)
@@ -276,5 +276,5 @@ def scan_positions(
     origin: tuple[float, float], shape: tuple[int, int], step_angstrom: float
 ) -> npt.NDArray[np.float64]:
     """Positions (row, column) in Å of a scan, row by row, shape (rows * columns, 2)."""
-    grid = np.stack(np.indices(shape), axis=-1).reshape(-1, 2)
+    grid = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 2)
     return np.asarray(origin, dtype=float) + step_angstrom * grid

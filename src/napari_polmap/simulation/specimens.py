@@ -197,9 +197,7 @@ def simulate_run(
     atoms = crystal.atoms()
     if specimen.thermal == "frozen phonon":
         # The same vibration with every direction, as part of the arrangement.
-        atoms = vibrate(
-            atoms, THERMAL_SIGMAS, np.random.default_rng([specimen.seed, _VIBRATION])
-        )
+        atoms = vibrate(atoms, THERMAL_SIGMAS, np.random.default_rng([specimen.seed, _VIBRATION]))
     row, column = specimen.origin
     count = ranges.positions
     patterns = simulate_patterns(

@@ -1,0 +1,177 @@
+"""Scans of a scene larger than a cell, simulated block by block, on a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_polmap.errors import PolmapError
+from napari_polmap.simulation.crystal import THERMAL_SIGMAS, Perovskite
+from napari_polmap.simulation.multislice import (
+    Microscope,
+    Patterns,
+    scan_positions,
+    simulate_patterns,
+)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Pixels that patterns are recorded on.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Pixels (ky, kx).
+    mrad_per_pixel : float
+        Edge of a pixel.
+    center : tuple of float
+        The beam (ky, kx) in pixels.
+    """
+
+    shape: tuple[int, int]
+    mrad_per_pixel: float
+    center: tuple[float, float]
+
+    @property
+    def reach_mrad(self) -> float:
+        """Largest distance of a pixel from the beam along one axis."""
+        ends = (
+            max(middle, length - 1 - middle)
+            for middle, length in zip(self.center, self.shape, strict=True)
+        )
+        return max(ends) * self.mrad_per_pixel
+
+    def record(self, patterns: Patterns) -> npt.NDArray[np.float32]:
+        """Intensities on this detector, interpolated linearly; the incident beam still sums to 1.
+
+        Returns
+        -------
+        numpy.ndarray of float32
+            Shape (thicknesses, positions, ky, kx).
+
+        Raises
+        ------
+        PolmapError
+            If the detector reaches beyond the simulated patterns.
+        """
+        from scipy.ndimage import affine_transform
+
+        scale = self.mrad_per_pixel / patterns.mrad_per_pixel
+        if self.reach_mrad / patterns.mrad_per_pixel > min(patterns.center) + 1e-6:
+            raise PolmapError(
+                f"The detector reaches to {self.reach_mrad:.1f} mrad, but the simulated patterns "
+                f"only to {min(patterns.center) * patterns.mrad_per_pixel:.1f} mrad; simulate a "
+                "larger half width."
+            )
+        offset = [
+            origin - scale * middle
+            for origin, middle in zip(patterns.center, self.center, strict=True)
+        ]
+        recorded = np.empty((*patterns.data.shape[:2], *self.shape), np.float32)
+        for index in np.ndindex(patterns.data.shape[:2]):
+            recorded[index] = affine_transform(
+                patterns.data[index], [scale, scale], offset, self.shape, order=1
+            )
+        return recorded * np.float32(scale**2)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What to scan: a crystal, the part of it that is scanned, and how.
+
+    Parameters
+    ----------
+    crystal : Perovskite
+        The scanned cells and, on all sides, the cells around them.
+    padding : int
+        Cells around the scanned part; every block of one cell is simulated with so many around.
+    steps : int
+        Probe positions along the edge of a cell; they lie in the middle of equal parts of it.
+    microscope : Microscope
+        Illumination and tilt.
+    detector : Detector
+        What the patterns are recorded on.
+    debye_waller : bool
+        Damp the potentials by thermal vibration.
+    """
+
+    crystal: Perovskite
+    padding: int
+    steps: int
+    microscope: Microscope
+    detector: Detector
+    debye_waller: bool = True
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Scanned cells (rows, columns)."""
+        rows, columns, _ = self.crystal.shape
+        return rows - 2 * self.padding, columns - 2 * self.padding
+
+    @property
+    def step_angstrom(self) -> float:
+        """Distance of neighboring probe positions."""
+        return self.crystal.lattice_angstrom / self.steps
+
+    @property
+    def thickness_nm(self) -> float:
+        """Thickness of the crystal."""
+        return self.crystal.shape[2] * self.crystal.lattice_angstrom / 10
+
+    def positions_in_cells(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Rows and columns of all probe positions in cells of the whole crystal, shape (y, x)."""
+        rows, columns = (
+            self.padding + (np.arange(count * self.steps) + 0.5) / self.steps
+            for count in self.cells
+        )
+        shape = (len(rows), len(columns))
+        return np.broadcast_to(rows[:, None], shape), np.broadcast_to(columns, shape)
+
+    def simulate_cell(self, row: int, column: int) -> npt.NDArray[np.float32]:
+        """Patterns of one scanned cell, shape (steps, steps, ky, kx); the beam sums to 1."""
+        width = 2 * self.padding + 1
+        edge = self.crystal.lattice_angstrom
+        first = self.padding * edge + 0.5 * self.step_angstrom
+        patterns = simulate_patterns(
+            self.crystal.block(row, column, width, width).atoms(),
+            scan_positions((first, first), (self.steps, self.steps), self.step_angstrom),
+            self.microscope,
+            [self.thickness_nm],
+            slice_angstrom=edge / 2,
+            half_width=self.detector.reach_mrad / self.microscope.semi_angle_mrad,
+            sigmas=THERMAL_SIGMAS if self.debye_waller else None,
+        )
+        recorded = self.detector.record(patterns)[0]
+        return recorded.reshape(self.steps, self.steps, *self.detector.shape)
+
+    def simulate(
+        self, jobs: int = 1
+    ) -> Iterator[tuple[tuple[slice, slice], npt.NDArray[np.float32]]]:
+        """Patterns cell by cell, in any order, from so many processes.
+
+        Yields
+        ------
+        block : tuple of slice
+            Rows and columns of the scan.
+        patterns : numpy.ndarray of float32, shape (y, x, ky, kx)
+            The incident beam sums to 1.
+        """
+        cells = list(np.ndindex(self.cells))
+        if jobs == 1:
+            for cell in cells:
+                yield self._block(cell), self.simulate_cell(*cell)
+            return
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            waiting = {pool.submit(self.simulate_cell, *cell): cell for cell in cells}
+            for finished in as_completed(waiting):
+                yield self._block(waiting[finished]), finished.result()
+
+    def _block(self, cell: tuple[int, ...]) -> tuple[slice, slice]:
+        rows, columns = (slice(i * self.steps, (i + 1) * self.steps) for i in cell)
+        return rows, columns

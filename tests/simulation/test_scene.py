@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_polmap.errors import PolmapError
+from napari_polmap.simulation.crystal import Perovskite, random_a_sites
+from napari_polmap.simulation.multislice import Microscope, Patterns, simulate_patterns
+from napari_polmap.simulation.scene import Detector, Scene
+
+pytest.importorskip("abtem")
+
+
+def disk(half: int, radius: float) -> np.ndarray:
+    rows, columns = np.indices((2 * half + 1, 2 * half + 1)) - half
+    inside = np.clip(radius + 0.5 - np.hypot(rows, columns), 0, 1)
+    return (inside / inside.sum()).astype(np.float32)
+
+
+def test_detector_keeps_intensity_and_puts_the_beam_on_its_center() -> None:
+    patterns = Patterns(disk(40, 20.0)[None, None], 1.2, 20.0, (10.0,))
+    detector = Detector((72, 76), 1.0, (34.3, 38.1))
+    recorded = detector.record(patterns)
+    assert recorded.shape == (1, 1, 72, 76)
+    image = recorded[0, 0].astype(float)
+    assert image.sum() == pytest.approx(1.0, rel=2e-3)
+    rows, columns = np.indices(image.shape)
+    assert (image * rows).sum() / image.sum() == pytest.approx(34.3, abs=0.02)
+    assert (image * columns).sum() / image.sum() == pytest.approx(38.1, abs=0.02)
+
+
+def test_detector_beyond_the_simulation_is_refused() -> None:
+    patterns = Patterns(disk(20, 10.0)[None, None], 1.0, 10.0, (10.0,))
+    with pytest.raises(PolmapError, match="half width"):
+        Detector((64, 64), 1.0, (31.5, 31.5)).record(patterns)
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_cells_lie_where_the_whole_crystal_has_them(jobs: int) -> None:
+    # The block of one cell with its surroundings shows the patterns of the whole crystal.
+    shape = (4, 3, 4)
+    crystal = Perovskite(
+        random_a_sites(shape, np.random.default_rng(0)), np.full((4, 3, 2), 0.1), 4.0
+    )
+    detector = Detector((31, 31), 3.0, (15.0, 15.0))
+    scene = Scene(crystal, 1, 2, Microscope(), detector, debye_waller=False)
+    assert scene.cells == (2, 1)
+    rows, columns = scene.positions_in_cells()
+    assert rows.shape == (4, 2)
+    scan = np.empty((4, 2, 31, 31))
+    for block, patterns in scene.simulate(jobs):
+        scan[block] = patterns
+
+    chosen = (3, 0)
+    square = crystal.block(1, 0, 3, 3)
+    place = (rows[chosen] - 1, columns[chosen])
+    assert (rows[chosen], columns[chosen]) == (2.75, 1.25)
+    direct = simulate_patterns(
+        square.atoms(),
+        [np.array(place) * 4.0],
+        Microscope(),
+        [1.6],
+        slice_angstrom=2.0,
+        half_width=2.0,
+    )
+    assert scan[chosen] == pytest.approx(detector.record(direct)[0, 0], abs=1e-5)
+    assert np.abs(scan[3, 0] - scan[1, 0]).max() > 5e-5
