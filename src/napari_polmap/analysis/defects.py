@@ -80,7 +80,7 @@ class DefectScorer:
         valid: npt.NDArray[np.bool_],
         inner: tuple[slice, slice],
     ) -> npt.NDArray[np.float32]:
-        """Raw score of the inner positions of a block; NaN where it cannot be told.
+        """Raw score of the inner positions of a block; NaN where it cannot be told (at edges).
 
         Parameters
         ----------
@@ -90,7 +90,9 @@ class DefectScorer:
         inner : (slice, slice)
         """
         whole = (slice(0, valid.shape[0]), slice(0, valid.shape[1]))
-        averaged, _, covered = self.window.average(features, valid, whole)
+        averaged, slid, covered = self.window.average(features, valid, whole)
+        # A window that slid stands elsewhere in the cell than its neighbors' windows.
+        covered &= ~slid
         values = np.sqrt(np.maximum(averaged, 0))
         own = values[inner]
         distances = np.full((len(self.shifts), *own.shape[:2]), np.nan, np.float32)

@@ -10,17 +10,21 @@ from napari_polmap.classifiers.library import (
     remove_classifier,
     rename_classifier,
 )
+from napari_polmap.classifiers.training import TrainingProgress, iter_train, train
 
 __all__ = [
     "BlockPrediction",
     "Classifier",
     "Entry",
     "Halo",
+    "TrainingProgress",
     "add_classifier",
+    "iter_train",
     "list_classifiers",
     "load_classifier",
     "read_classifier",
     "remove_classifier",
     "rename_classifier",
     "save_classifier",
+    "train",
 ]

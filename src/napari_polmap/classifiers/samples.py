@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -215,14 +214,3 @@ def _random_window(
     weights[start : start + len(inner)] = inner
     return weights
 
-
-def groups_split(
-    groups: Sequence[str], share: float, rng: np.random.Generator
-) -> tuple[set[str], set[str]]:
-    """Groups for training and for validation, at least one each where there are two."""
-    names = sorted(set(groups))
-    if len(names) == 1:
-        return set(names), set(names)
-    count = min(len(names) - 1, max(1, round(share * len(names))))
-    held_out = {names[i] for i in rng.permutation(len(names))[:count]}
-    return set(names) - held_out, held_out

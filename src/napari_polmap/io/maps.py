@@ -45,6 +45,7 @@ _FILL = {
     "confidence": np.nan,
     "novelty": np.nan,
     "defects": np.nan,
+    "local_threshold": np.nan,
 }
 # The status of a block is written last, so that a block counts as computed only when it is whole.
 _WRITE_ORDER = tuple(sorted(ARRAYS, key="status".__eq__))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -29,7 +28,7 @@ from napari_polmap.viewer.layers import (
     shown_labels,
 )
 from napari_polmap.viewer.session import Rectangle, Session
-from napari_polmap.viewer.tags import KEY, MAP_ROLES, Role, role_of, source_of, tag
+from napari_polmap.viewer.tags import MAP_ROLES, Role, role_of, source_of, tag
 
 ORDER = (
     Role.VIRTUAL,
@@ -199,10 +198,9 @@ class LayerManager:
             return
         known = source.scan is self.session.scan and source.map is self.session.map
         if source.map is not None and not known and role is Role.POLARIZATION:
-            path = layer.metadata[KEY].get("path")
             self._let_go(MAP_ROLES)
             self._take(role, layer)
-            self.session.show_map(source.map, None if path is None else Path(path))
+            self.session.show_map(source.map)
         elif source.scan is not None and not known and role in IMAGE_ROLES:
             self._let_go(ORDER)
             self._take(role, layer)

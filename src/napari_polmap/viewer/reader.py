@@ -113,8 +113,6 @@ def _map_layers(path: Path, viewer: Any) -> list[LayerData]:
 
     polarization_map = load_map(path)
     layers = map_layers(polarization_map, path.stem, polarization_map.calibration)
-    for _, arguments, _ in layers.values():
-        arguments["metadata"]["napari_polmap"]["path"] = str(path)
     # In a window the layers' manager adds the others when it takes this one over.
     return [layers[Role.POLARIZATION]] if viewer is not None else list(layers.values())
 

@@ -95,7 +95,7 @@ class Session:
         self.classifier: Classifier | None = None
         self.map: PolarizationMap | None = None
         self.map_path: Path | None = None
-        """Where the map is kept while it grows, or where it was read from."""
+        """Where the map is kept while it grows and after each change."""
         self.images: dict[str, npt.NDArray[np.float32]] = {}
         """Virtual images and the center of mass by name, shape ``(y, x)``."""
         self.position: tuple[int, int] | None = None
@@ -235,7 +235,7 @@ class Session:
         self.map_started.emit()
         self.map_changed.emit(None)
 
-    def show_map(self, polarization_map: PolarizationMap, path: Path | None = None) -> None:
+    def show_map(self, polarization_map: PolarizationMap) -> None:
         """Show a map from a file; a scan that it was not made from is let go."""
         keeps_scan = self._made_from_scan(polarization_map)
         if not keeps_scan:
@@ -246,7 +246,7 @@ class Session:
         if not keeps_scan:
             self.scan_opened.emit()
             self.scan_changed.emit()
-        self.start_map(polarization_map, path)
+        self.start_map(polarization_map)
         self.position_changed.emit()
         self.region_changed.emit()
 

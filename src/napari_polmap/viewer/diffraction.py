@@ -1,0 +1,326 @@
+"""What the diffraction view shows: the pattern of a position or region, and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from napari.components import ViewerModel
+from napari.utils.notifications import show_error
+from psygnal import Signal
+
+from napari_polmap.errors import ClassifierError, PolmapError
+from napari_polmap.viewer.contrast import Contrast
+from napari_polmap.viewer.diffraction_layers import DiffractionLayers, readout
+from napari_polmap.viewer.latest import Deliver, LatestJob
+from napari_polmap.viewer.patterns import (
+    ShownPattern,
+    iter_region_pattern,
+    position_pattern,
+    redrawn,
+)
+from napari_polmap.viewer.picking import PositionPicker
+from napari_polmap.viewer.reading import Reading, evidence_reading, map_reading
+from napari_polmap.viewer.session import Session, VirtualDetector
+
+if TYPE_CHECKING:
+    from napari_polmap.mapping import Evidence
+
+DRAWN = "drawn"
+"""`VirtualDetector.kind` of a detector drawn in the diffraction view."""
+
+
+class DiffractionController:
+    """Follows a session: reads patterns and evidence in the background and keeps what to show.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The main viewer.
+    deliver : callable
+        Runs a function in the window's thread, later.
+
+    Attributes
+    ----------
+    shown : ShownPattern or None
+    reading : Reading or None
+        What the map says of it, else the classifier.
+    evidence : Evidence or None
+        What the classifier saw.
+    notice : str
+        Why there is no evidence.
+    explaining : bool
+        Whether evidence is on its way.
+    """
+
+    pattern_changed = Signal()
+    """`shown` is another pattern."""
+    reading_changed = Signal()
+    """`reading`, `evidence`, `notice` or `explaining` changed."""
+    readout_changed = Signal(str)
+    """What is under the cursor."""
+
+    def __init__(self, viewer: Any, deliver: Deliver) -> None:
+        viewer = getattr(viewer, "__wrapped__", viewer)
+        self.session = Session.of(viewer)
+        self.model = ViewerModel(title="diffraction")
+        self.layers = DiffractionLayers(self.model)
+        self.picker = PositionPicker(viewer, self.session)
+        self.contrast = Contrast()
+        self.hold_limits = False
+        self.shown: ShownPattern | None = None
+        self.reading: Reading | None = None
+        self.evidence: Evidence | None = None
+        self.notice = ""
+        self.explaining = False
+        self._preset: VirtualDetector | None = None
+        self._active = True
+        self._missed: Any = None
+        self._patterns = LatestJob(deliver, "polmap-pattern")
+        self._evidences = LatestJob(deliver, "polmap-evidence")
+        self._connections = [
+            (self.session.scan_changed, self._on_scan),
+            (self.session.position_changed, self._on_position),
+            (self.session.region_changed, self._on_region),
+            (self.session.map_started, self._on_map),
+            (self.session.map_changed, self._on_map),
+            (self.session.classifier_changed, self._request_evidence),
+            (self.session.detector_changed, self._on_detector),
+            (self.layers.drawn, self._on_drawn),
+        ]
+        for signal, slot in self._connections:
+            signal.connect(slot)
+        self.model.mouse_move_callbacks.append(self._on_mouse_move)
+        self._on_scan()
+        self._on_detector()
+
+    def close(self) -> None:
+        """Stop the threads and let the main viewer go."""
+        for signal, slot in self._connections:
+            signal.disconnect(slot, missing_ok=True)
+        self._connections = []
+        self.picker.close()
+        self._patterns.close()
+        self._evidences.close()
+        self.model.mouse_move_callbacks.clear()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being read."""
+        return self._patterns.busy or self._evidences.busy
+
+    @property
+    def active(self) -> bool:
+        """Whether the view can be seen; else nothing is read."""
+        return self._active
+
+    @active.setter
+    def active(self, active: bool) -> None:
+        self._active = active
+        if active and self._missed is not None:
+            missed, self._missed = self._missed, None
+            missed()
+
+    def set_contrast(self, contrast: Contrast, hold_limits: bool | None = None) -> None:
+        """Draw the present pattern and the next ones with another contrast.
+
+        Parameters
+        ----------
+        contrast : Contrast
+        hold_limits : bool, optional
+            Whether the present limits stay as they are for the next patterns.
+        """
+        changed = contrast != self.contrast
+        self.contrast = contrast
+        if hold_limits is not None:
+            self.hold_limits = hold_limits
+        shown, scan = self.shown, self.session.scan
+        if changed and shown is not None and scan is not None and shown.complete:
+            self._patterns.submit(
+                lambda: iter([redrawn(shown, scan, contrast)]), self._show, self._fail
+            )
+
+    # What the session says
+
+    def _on_scan(self) -> None:
+        scan = self.session.scan
+        self.layers.set_scan(scan)
+        if scan is None:
+            self._patterns.cancel()
+            self.shown = None
+            self.pattern_changed.emit()
+        elif self.shown is not None:
+            self.layers.show(self.shown.grey)
+        self._on_detector()
+        self._on_position()
+
+    def _on_position(self) -> None:
+        position, scan = self.session.position, self.session.scan
+        if not self._active:
+            self._missed = self._on_position
+            return
+        if position is None or scan is None:
+            self._patterns.cancel()
+            self.shown = None
+            self.layers.hide_pattern()
+            self.pattern_changed.emit()
+            self._request_evidence()
+            return
+        limits = self._held_limits()
+        contrast = self.contrast
+        self._patterns.submit(
+            lambda: iter([position_pattern(scan, position, contrast, limits)]),
+            self._show_and_explain,
+            self._fail,
+        )
+
+    def _on_region(self) -> None:
+        region, scan = self.session.region, self.session.scan
+        if not self._active:
+            self._missed = self._on_region
+            return
+        if scan is None or region is None or not region.any():
+            if self.shown is None or self.shown.position is None:
+                self._on_position()
+            return
+        limits = self._held_limits()
+        contrast = self.contrast
+        self._patterns.submit(
+            lambda: iter_region_pattern(scan, region, contrast, limits),
+            self._show_and_explain,
+            self._fail,
+        )
+
+    def _on_map(self, changed: Any = None) -> None:
+        position = self.session.position
+        if changed is not None and position is not None:
+            rows, columns = changed
+            inside = rows.start <= position[0] < rows.stop
+            if not (inside and columns.start <= position[1] < columns.stop):
+                return
+        self._read()
+        self.reading_changed.emit()
+
+    def _on_detector(self) -> None:
+        detector = self.session.detector
+        if detector is not None and detector.kind == DRAWN:
+            self.layers.show_outline(None)
+            return
+        self._preset = detector
+        self.layers.show_outline(None if detector is None else detector.mask)
+        self.layers.set_tool("pan_zoom")
+
+    # What the user does in the diffraction view
+
+    def set_tool(self, mode: str) -> None:
+        """Draw or edit the virtual detector; shapes drawn before count again."""
+        self.layers.set_tool(mode)
+        detector = self.session.detector
+        if mode != "pan_zoom" and (detector is None or detector.kind != DRAWN):
+            self.layers.show_outline(None)
+            if self.layers.drawn_mask() is not None:
+                self._on_drawn()
+
+    def clear_drawn(self) -> None:
+        """Remove the drawn detector; the one chosen before it comes back."""
+        self.layers.clear_drawn()
+        self.layers.set_tool("pan_zoom")
+
+    def _on_drawn(self) -> None:
+        mask = self.layers.drawn_mask()
+        self.session.set_detector(self._preset if mask is None else VirtualDetector(DRAWN, mask))
+
+    def _on_mouse_move(self, _model: Any, event: Any) -> None:
+        pixel = self.layers.pixel_at(event.position)
+        scan = self.session.scan
+        if pixel is None or scan is None:
+            self.readout_changed.emit("")
+            return
+        values = None if self.shown is None else self.shown.values
+        self.readout_changed.emit(readout(scan.calibration, pixel, values))
+
+    # Patterns
+
+    def _held_limits(self) -> tuple[float, float] | None:
+        return self.shown.limits if self.hold_limits and self.shown is not None else None
+
+    def _show(self, shown: ShownPattern) -> None:
+        self.shown = shown
+        self.layers.show(shown.grey)
+        self.pattern_changed.emit()
+
+    def _show_and_explain(self, shown: ShownPattern) -> None:
+        self._show(shown)
+        if shown.complete:
+            self._request_evidence()
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, PolmapError):
+            raise error
+        show_error(str(error))
+
+    # Evidence
+
+    def _read(self) -> None:
+        """Take the reading from the map where it has one, else from the evidence."""
+        polarization, classifier = self.session.map, self.session.classifier
+        position = self._explained_position()
+        self.reading = None
+        if polarization is not None and position is not None:
+            self.reading = map_reading(polarization, *position)
+        if self.reading is None and self.evidence is not None and classifier is not None:
+            angle = self.session.calibration.crystal_angle_deg
+            self.reading = evidence_reading(
+                self.evidence,
+                classifier.directions.rotated(angle),
+                classifier.threshold if polarization is None else polarization.threshold,
+                calibrated=polarization is None or polarization.confidence_calibrated,
+            )
+
+    def _explained_position(self) -> tuple[int, int] | None:
+        """The position the reading is about; None for a region."""
+        if self.shown is not None:
+            return self.shown.position
+        return self.session.position
+
+    def _request_evidence(self) -> None:
+        scan, classifier, shown = self.session.scan, self.session.classifier, self.shown
+        self.explaining = None not in (scan, classifier, shown) and shown.complete
+        self.evidence, self.notice = None, ""
+        self._read()
+        self.reading_changed.emit()
+        if not self.explaining:
+            self._evidences.cancel()
+            return
+        position, region, window = shown.position, self.session.region, self._window()
+
+        def steps() -> Iterator[Evidence]:
+            from napari_polmap import mapping
+
+            if position is not None:
+                yield mapping.evidence(scan, classifier, position, window=window)
+            else:
+                yield mapping.region_evidence(scan, classifier, region)
+
+        self._evidences.submit(steps, self._take_evidence, self._no_evidence)
+
+    def _window(self) -> float | None:
+        """The map's window where it was made by the chosen classifier, else the classifier's."""
+        polarization, classifier = self.session.map, self.session.classifier
+        if polarization is None or polarization.classifier.get("sha256") != classifier.sha256:
+            return None
+        window = polarization.classifier.get("window_cells")
+        return None if window is None else float(window)
+
+    def _take_evidence(self, evidence: Evidence) -> None:
+        self.evidence, self.explaining = evidence, False
+        self._read()
+        self.reading_changed.emit()
+
+    def _no_evidence(self, error: Exception) -> None:
+        if not isinstance(error, PolmapError):
+            raise error
+        self.notice, self.explaining = str(error), False
+        if not isinstance(error, ClassifierError):
+            show_error(self.notice)
+        self.reading_changed.emit()
