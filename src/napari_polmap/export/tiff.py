@@ -54,7 +54,13 @@ def export_labels(
     )
 
 
-def export_values(polarization_map: PolarizationMap, path: str | Path, layer: str) -> Path:
+def export_values(
+    polarization_map: PolarizationMap,
+    path: str | Path,
+    layer: str,
+    *,
+    threshold: float | None = None,
+) -> Path:
     """Write a layer of numbers as TIFF, float32, NaN where not computed.
 
     Parameters
@@ -65,6 +71,8 @@ def export_values(polarization_map: PolarizationMap, path: str | Path, layer: st
     layer : str
         ``confidence``, ``defects``, ``novelty``, or ``p_<name>``; ``direction`` is a label image,
         see `export_labels`.
+    threshold : float, optional
+        For the label image.
 
     Raises
     ------
@@ -72,7 +80,7 @@ def export_values(polarization_map: PolarizationMap, path: str | Path, layer: st
         If the ending is another one, there is no such layer, or the file cannot be written.
     """
     if layer == DIRECTION:
-        return export_labels(polarization_map, path)
+        return export_labels(polarization_map, path, threshold=threshold)
     values, _ = layer_values(polarization_map, layer)
     about = provenance_json(polarization_map, layer=layer)
     return _write(

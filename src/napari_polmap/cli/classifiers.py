@@ -1,0 +1,219 @@
+"""``polmap classifiers`` and ``polmap evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_polmap.cli.options import ClassifierName, Json, Threshold
+from napari_polmap.cli.output import (
+    fail,
+    note,
+    plain,
+    print_json,
+    print_pairs,
+    print_table,
+    progress_bar,
+    share,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from napari_polmap.classifiers import Classifier
+
+classifiers = typer.Typer(
+    help="List, show, add, rename and remove classifiers. Without a subcommand: list.",
+    rich_markup_mode="rich",
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+
+
+@classifiers.callback(invoke_without_command=True)
+def _classifiers(context: typer.Context, json: Json = False) -> None:
+    if context.invoked_subcommand is None:
+        _list(json)
+
+
+@classifiers.command("list")
+def list_command(json: Json = False) -> None:
+    """List the installed classifiers and what they were made for."""
+    _list(json)
+
+
+def _list(json: bool) -> None:
+    from napari_polmap import list_classifiers, load_classifier
+    from napari_polmap.errors import PolmapError
+
+    found, unreadable = [], []
+    for entry in list_classifiers():
+        try:
+            found.append((entry, load_classifier(entry.path)))
+        except PolmapError as error:
+            unreadable.append(str(error))
+    if json:
+        listed = [
+            {"name": entry.name, "path": entry.path, "origin": entry.origin, **_about(classifier)}
+            for entry, classifier in found
+        ]
+        print_json({"classifiers": listed, "warnings": unreadable})
+    else:
+        rows = [
+            (
+                entry.name,
+                classifier.model.kind,
+                str(len(classifier.directions)),
+                _unit(classifier.card.get("energy_kv"), "kV"),
+                _unit(classifier.card.get("semi_angle_mrad"), "mrad"),
+                f"{classifier.window_cells:g} cells",
+                entry.origin,
+            )
+            for entry, classifier in found
+        ]
+        head = ("name", "model", "directions", "voltage", "semi-angle", "window", "origin")
+        print_table(head, rows)
+    warn(unreadable)
+
+
+@classifiers.command("show")
+def show(name: Name, json: Json = False) -> None:
+    """Show a classifier's card: what it was trained on, its ranges and its figures."""
+    from napari_polmap import load_classifier
+
+    classifier = load_classifier(name)
+    about = {"name": classifier.name, "path": classifier.path, **_about(classifier)}
+    if json:
+        print_json(about)
+    else:
+        print_pairs(_flat(plain(about)))
+
+
+@classifiers.command("add")
+def add(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .safetensors file.", show_default=False)
+    ],
+) -> None:
+    """Copy a classifier file into your library, under its file name."""
+    from napari_polmap.classifiers import add_classifier
+
+    entry = add_classifier(file)
+    note(f"Added {entry.name!r} as {entry.path}.")
+
+
+@classifiers.command("rename")
+def rename(
+    old: Annotated[str, typer.Argument(metavar="OLD", show_default=False)],
+    new: Annotated[str, typer.Argument(metavar="NEW", show_default=False)],
+) -> None:
+    """Give one of your classifiers another name."""
+    from napari_polmap.classifiers import rename_classifier
+
+    entry = rename_classifier(old, new)
+    note(f"Renamed {old!r} to {entry.name!r}.")
+
+
+@classifiers.command("remove")
+def remove(name: Name) -> None:
+    """Delete one of your classifiers from your library."""
+    from napari_polmap.classifiers import remove_classifier
+
+    remove_classifier(name)
+    note(f"Removed {name!r}.")
+
+
+def evaluate(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET.toml",
+            help="Labelled scans: a TOML file with their paths and directions.",
+            show_default=False,
+        ),
+    ],
+    classifier: ClassifierName = "default",
+    window: Annotated[
+        float | None,
+        typer.Option(
+            metavar="CELLS",
+            min=0.0,
+            help="Width of the window in unit cells; 0 for single patterns.  "
+            "[dim]\\[default: the classifier's own][/dim]",
+            show_default=False,
+        ),
+    ] = None,
+    threshold: Threshold = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Evaluate scans that lie outside what the classifier was trained for."
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Measure a classifier on labelled scans.
+
+    Accuracy of the most probable direction over all labelled positions, undecided ones included;
+    expected calibration error (ECE, 15 equal-width bins); coverage, the share that is not
+    undecided, and the accuracy on those: per scan and over all.
+    """
+    from napari_polmap import evaluate as measure
+    from napari_polmap import load_classifier
+
+    chosen = load_classifier(classifier)
+    with progress_bar("scans") as advance:
+        figures = measure(
+            chosen, dataset, window=window, threshold=threshold, force=force, progress=advance
+        )
+    if json:
+        print_json(figures)
+        return
+    total = sum(scan["n"] for scan in figures["scans"])
+    if not total:
+        fail(f"{dataset} labels no position that could be classified; check its scans.")
+    rows = [_row(Path(scan["path"]).name, scan) for scan in figures["scans"]]
+    rows.append(_row("all", {**figures, "n": total, "majority": None}))
+    head = ("scan", "positions", "majority", "accuracy", "ECE", "coverage", "selective accuracy")
+    print_table(head, rows)
+
+
+def _row(name: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
+    ece = figures["ece"]
+    return (
+        name,
+        f"{figures['n']:,}",
+        figures["majority"] or "",
+        share(figures["accuracy"]),
+        "-" if ece is None else f"{ece:.3f}",
+        share(figures["coverage"]),
+        share(figures["selective_accuracy"]),
+    )
+
+
+def _about(classifier: Classifier) -> dict[str, Any]:
+    return {
+        "sha256": classifier.sha256,
+        "model": classifier.model.kind,
+        "directions": classifier.directions.to_dict(),
+        "window_cells": classifier.window_cells,
+        "threshold": classifier.threshold,
+        "card": classifier.card,
+    }
+
+
+def _unit(value: float | None, unit: str) -> str:
+    return "any" if value is None else f"{value:g} {unit}"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            pairs += _flat(value, f"{prefix}{name}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            pairs.append((f"{prefix}{name}", text))
+    return pairs

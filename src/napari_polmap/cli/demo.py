@@ -1,0 +1,176 @@
+"""``polmap demo``: the bundled scan, classified, in napari or as files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_polmap.cli.output import fail, note, print_table, progress_bar, share, warn
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_polmap.polarization_map import PolarizationMap
+    from napari_polmap.scan import Scan
+
+SCAN = "demo_knn.hspy"
+TRUTH = "demo_knn_truth.tif"
+DEFECTS = "demo_knn_defects.tif"
+_BACKGROUND = "annular dark field"
+
+
+def demo(
+    headless: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write files into this folder instead of opening napari.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Classify the bundled scan: in napari, or as files.
+
+    The scan is simulated: two domains of (K,Na)NbO3 with a wall and one defect, 64 x 64 probe
+    positions over 8 x 8 unit cells. With --headless the map (map.zarr), figures (direction.png,
+    confidence.png, defects.png), the label image (labels.tif), the table (map.csv) and, where there
+    is a display, a picture of the window (window.png) are written, and the accuracy against the
+    bundled truth is printed.
+    """
+    if headless is not None:
+        _write_files(headless)
+        return
+    if not _has_display():
+        fail("There is no display for a window; write files with 'polmap demo --headless DIR'.")
+    if sys.platform == "win32":
+        # There torch finds its libraries only if it is loaded before Qt.
+        import torch  # noqa: F401
+    from napari_polmap.viewer.launch import launch
+
+    launch(demo=True)
+
+
+def _has_display() -> bool:
+    named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(named) or not sys.platform.startswith("linux")
+
+
+def _write_files(folder: Path) -> None:
+    from napari_polmap import classify, load_classifier, load_scan
+
+    folder = folder.expanduser()
+    with as_file(files("napari_polmap") / "data") as data:
+        scan = load_scan(data / SCAN)
+        with progress_bar("positions") as advance:
+            result = classify(
+                scan,
+                load_classifier("default"),
+                progress=lambda step: advance(step.done, step.total, step.remaining_s),
+            )
+        labels, defects = _image(data / TRUTH), _image(data / DEFECTS)
+        written = _export(result, scan, folder)
+    window = folder / "window.png"
+    if _has_display():
+        from napari_polmap.viewer.launch import screenshot
+
+        screenshot(window)
+        written.append(window)
+    else:
+        note("There is no display, so that no picture of the window was made.")
+    for path in written:
+        typer.echo(str(path))
+    warn(result.warnings)
+    typer.echo("")
+    _print_accuracy(result, labels, defects)
+
+
+def _export(result: PolarizationMap, scan: Scan, folder: Path) -> list[Path]:
+    from napari_polmap import export_csv, export_image, export_labels
+    from napari_polmap.diffraction.virtual import preset_mask, virtual_image
+
+    background = virtual_image(
+        scan, preset_mask(_BACKGROUND, result.calibration, scan.detector_shape)
+    )
+    return [
+        result.save(folder / "map.zarr"),
+        export_image(result, folder / "direction.png", background=background),
+        export_image(result, folder / "confidence.png", layer="confidence"),
+        export_image(result, folder / "defects.png", layer="defects"),
+        export_labels(result, folder / "labels.tif"),
+        export_csv(result, folder / "map.csv"),
+    ]
+
+
+def _image(path: Path) -> npt.NDArray[Any]:
+    import tifffile
+
+    image: npt.NDArray[Any] = tifffile.imread(path)
+    return image
+
+
+def _print_accuracy(
+    result: PolarizationMap, labels: npt.NDArray[np.uint8], defects: npt.NDArray[np.uint8]
+) -> None:
+    import numpy as np
+
+    from napari_polmap.directions import NOT_COMPUTED
+
+    right = result.direction == labels
+    inner = interior(labels, defects.astype(bool), result.calibration.cell_positions or 0.0)
+    rows = []
+    for index in np.unique(labels[labels != NOT_COMPUTED]):
+        domain = labels == index
+        inside = domain & inner
+        decided = inside & ~result.undecided
+        rows.append(
+            (
+                result.shown_directions.label(int(index)),
+                f"{domain.sum():,}",
+                share(right[domain].mean()),
+                f"{inside.sum():,}",
+                share(right[inside].mean() if inside.any() else None),
+                share(decided.sum() / inside.sum() if inside.any() else None),
+            )
+        )
+    head = ("domain", "positions", "accuracy", "inner positions", "accuracy", "decided")
+    print_table(head, rows)
+    typer.echo("Inner positions lie further than one unit cell from the wall and the defect.")
+
+
+def interior(
+    labels: npt.NDArray[np.uint8], defects: npt.NDArray[np.bool_], distance: float
+) -> npt.NDArray[np.bool_]:
+    """Positions further than a distance from every wall and defect.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (y, x)
+        Directions; 255 where not labelled: such a position belongs to the nearest domain.
+    defects : ndarray of bool, shape (y, x)
+    distance : float
+        In probe positions.
+    """
+    import numpy as np
+    from scipy.ndimage import distance_transform_edt
+
+    from napari_polmap.directions import NOT_COMPUTED
+
+    nearest = distance_transform_edt(
+        labels == NOT_COMPUTED, return_distances=False, return_indices=True
+    )
+    domains = labels[tuple(nearest)]
+    inner = np.ones(labels.shape, dtype=bool)
+    for index in np.unique(domains):
+        domain = domains == index
+        # Half a position, because the wall lies between two positions.
+        if not domain.all():
+            inner[domain] &= distance_transform_edt(domain)[domain] - 0.5 > distance
+    if defects.any():
+        inner &= distance_transform_edt(~defects) > distance
+    return inner
