@@ -17,7 +17,13 @@ from napari_polmap.errors import DatasetError
 from napari_polmap.io.scans import load_scan
 from napari_polmap.scan import Scan
 
-_ALIASES = {"center": "center_px", "radius": "radius_px"}
+_ALIASES = {
+    "center": "center_px",
+    "radius": "radius_px",
+    "rotation": "rotation_deg",
+    "crystal_angle": "crystal_angle_deg",
+    "mask": "bad_pixels",
+}
 _READING = ("nav_shape", "dataset", "index", "bad_pixels")
 _OWN = ("path", "direction", "truth", "group")
 
@@ -173,15 +179,13 @@ def _angles(path: Path, content: Mapping[str, Any], names: list[str]) -> list[fl
     numbers = isinstance(angles, list) and all(isinstance(a, int | float | str) for a in angles)
     if not numbers or len(angles) != len(names):
         raise DatasetError(
-            f'{path.name}: `angles_deg` is {angles!r}, but must hold one angle in degrees, or '
+            f"{path.name}: `angles_deg` is {angles!r}, but must hold one angle in degrees, or "
             '"none", per direction.'
         )
     return [None if isinstance(angle, str) else float(angle) for angle in angles]
 
 
-def _entry(
-    entry: Any, where: str, root: Path, directions: DirectionSet
-) -> LabelledScan:
+def _entry(entry: Any, where: str, root: Path, directions: DirectionSet) -> LabelledScan:
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
         raise DatasetError(f"{where}: `path` is missing; give the scan's file or folder.")
     if ("direction" in entry) == ("truth" in entry):
@@ -198,7 +202,9 @@ def _entry(
                 f"{', '.join(directions.names)}, or a list of these."
             )
         direction = tuple(listed)
-    fields = {_ALIASES.get(key, key): value for key, value in entry.items() if key not in _OWN}
+    fields = {
+        _ALIASES.get(str(key), str(key)): value for key, value in entry.items() if key not in _OWN
+    }
     reading = {key: fields.pop(key) for key in _READING if key in fields}
     if "nav_shape" in reading:
         reading["nav_shape"] = _pair(reading["nav_shape"], f"{where}: `nav_shape`", int)

@@ -1,0 +1,1 @@
+"""What is done with diffraction patterns: disk, lattice, virtual images, windows, crops."""

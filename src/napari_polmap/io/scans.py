@@ -1,0 +1,221 @@
+"""Opening 4D-STEM files as scans, without reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_polmap.calibration import Calibration
+from napari_polmap.errors import ScanError
+from napari_polmap.io.axes import Axis, calibrate
+from napari_polmap.io.frames import Flattened, FrameStack, check_scan_shape
+from napari_polmap.io.maps import is_map
+from napari_polmap.io.mib import open_mib
+from napari_polmap.io.rosetta import KNOWN, Opened, open_file, unreadable
+from napari_polmap.io.tiff_folder import ENDINGS, TiffFolder, open_stack, tiff_names
+from napari_polmap.scan import Scan
+
+
+def load_scan(
+    path: str | Path,
+    *,
+    nav_shape: Sequence[int] | None = None,
+    dataset: str | None = None,
+    index: int | Sequence[int] | None = None,
+    bad_pixels: npt.ArrayLike | str | Path | None = None,
+    measure: bool = True,
+    **calibration_values: Any,
+) -> Scan:
+    """Open a 4D-STEM scan; its patterns are read when they are needed.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file (``.hspy``, ``.zspy``, ``.mib``, ``.blo``, ``.npy``, whatever else RosettaSciIO
+        reads as four-dimensional, a TIFF stack) or a folder of TIFF files, one pattern a file,
+        row by row in the natural order of their names.
+    nav_shape : (int, int), optional
+        Rows and columns of the scan, where the file does not say.
+    dataset : str, optional
+        Name or number of the dataset, in a file with several.
+    index : int or sequence of int, optional
+        Which entry of the axes before the scan's rows, in a file of more than four axes.
+    bad_pixels : array-like of shape (ky, kx), or path, optional
+        Detector pixels that must not be used are not zero; a path names a .npy or TIFF file.
+    measure : bool
+        Measure from a few patterns what the file does not tell: the bright-field disk and the
+        lattice period.
+    **calibration_values
+        The user's values, which win over the file's: ``step_nm``, ``mrad_per_pixel``,
+        ``center_px``, ``radius_px``, ... (see `Calibration`).
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    ScanError
+        If the path holds no readable scan.
+    ScanShapeError
+        If the file is a stack of frames and `nav_shape` is missing or does not fit.
+    CalibrationError
+        If a calibration value is impossible.
+    """
+    path = Path(path).expanduser()
+    values = {name: value for name, value in calibration_values.items() if value is not None}
+    Calibration().updated("user", **values)
+    shape = _scan_shape(nav_shape)
+    opened = _open(path, shape, dataset)
+    data, axes = _four_axes(path, opened, shape, index)
+    calibration, center, warnings = calibrate(axes, opened.metadata, values.get("energy_kv"))
+    scan = Scan(
+        data,
+        calibration.updated("user", **values) if values else calibration,
+        path=path,
+        metadata={**opened.metadata, "axes_center_px": center},
+        warnings=(*opened.warnings, *warnings),
+        bad_pixels=_bad_pixels(bad_pixels),
+        storage=opened.storage,
+    )
+    rows, columns = scan.scan_shape
+    # A file that is cut off shows at its end.
+    scan.read(slice(rows - 1, rows), slice(columns - 1, columns))
+    if measure:
+        from napari_polmap.diffraction.measure import measured
+
+        return measured(scan)
+    return scan
+
+
+def _open(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) -> Opened:
+    try:
+        if not path.exists():
+            raise ScanError(f"There is no file or folder {path}; check the path.")
+        if path.is_dir():
+            return _open_folder(path, nav_shape, dataset)
+        if path.stat().st_size == 0:
+            raise ScanError(f"{path} is empty (0 bytes); copy it again.")
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if start.startswith(b"version https://git-lfs"):
+        raise ScanError(
+            f"{path} is only a pointer to a file kept by Git LFS; fetch it with 'git lfs pull'."
+        )
+    ending = path.suffix.lower()
+    if ending == ".npy":
+        return _open_npy(path)
+    if ending == ".mib":
+        return open_mib(path, nav_shape)
+    if ending in ENDINGS:
+        data = open_stack(path)
+        return Opened(data, (Axis(),) * data.ndim)
+    return open_file(path, nav_shape, dataset)
+
+
+def _open_folder(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) -> Opened:
+    if is_map(path):
+        raise ScanError(f"{path} is a polarization map, not a scan; open it with load_map.")
+    if path.suffix.lower() == ".zspy":
+        return open_file(path, nav_shape, dataset)
+    names = tiff_names(path)
+    if not names:
+        raise ScanError(
+            f"The folder {path} holds no TIFF files; choose one with one TIFF file per pattern, "
+            f"or a file ({KNOWN})."
+        )
+    check_scan_shape(str(path), len(names), nav_shape)
+    return Opened(TiffFolder(path, names), (Axis(),) * 3)
+
+
+def _open_npy(path: Path) -> Opened:
+    try:
+        data = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise unreadable(path, error) from error
+    if not isinstance(data, np.ndarray):
+        raise ScanError(f"{path} is an archive of several arrays; save the scan's as .npy.")
+    return Opened(data, (Axis(),) * data.ndim)
+
+
+def _four_axes(
+    path: Path,
+    opened: Opened,
+    nav_shape: tuple[int, int] | None,
+    index: int | Sequence[int] | None,
+) -> tuple[Any, tuple[Axis, Axis, Axis, Axis]]:
+    data, axes = opened.data, opened.axes
+    chosen = () if index is None else (index,) if isinstance(index, int) else tuple(index)
+    extra = data.ndim - 4
+    if len(chosen) != max(0, extra):
+        shape = tuple(data.shape)
+        if extra > 0:
+            raise ScanError(
+                f"{path} has {data.ndim} axes (shape {shape}); choose one scan by index, one "
+                f"number below {list(shape[:extra])} for each axis before the last four."
+            )
+        raise ScanError(
+            f"{path} has no further axes (shape {shape}) to take index {list(chosen)} of; leave "
+            "index out."
+        )
+    if chosen:
+        if any(not -n <= i < n for i, n in zip(chosen, data.shape, strict=False)):
+            raise ScanError(
+                f"{path} has no index {list(chosen)}: its first axes have "
+                f"{list(data.shape[:extra])} entries; choose smaller numbers."
+            )
+        data, axes = data[chosen], axes[extra:]
+    if data.ndim == 3:
+        shape = check_scan_shape(str(path), int(data.shape[0]), nav_shape)
+        return FrameStack(data, shape), (Axis(), Axis(), axes[-2], axes[-1])
+    if data.ndim != 4:
+        raise ScanError(
+            f"{path} has {data.ndim} axes (shape {tuple(data.shape)}), but a scan has four (y, x, "
+            "ky, kx), or three (frames, ky, kx) with nav_shape; choose a 4D-STEM file."
+        )
+    if nav_shape is not None and nav_shape != tuple(data.shape[:2]):
+        check_scan_shape(str(path), int(data.shape[0]) * int(data.shape[1]), nav_shape)
+        opened.storage = None
+        return FrameStack(Flattened(data), nav_shape), (Axis(), Axis(), axes[2], axes[3])
+    return data, (axes[0], axes[1], axes[2], axes[3])
+
+
+def _scan_shape(nav_shape: Sequence[int] | None) -> tuple[int, int] | None:
+    if nav_shape is None:
+        return None
+    shape = tuple(int(n) for n in nav_shape)
+    if len(shape) != 2 or min(shape) < 1:
+        raise ScanError(
+            f"nav_shape must be two positive numbers (rows, columns), but is {list(nav_shape)}; "
+            "correct it."
+        )
+    return shape[0], shape[1]
+
+
+def _bad_pixels(
+    bad_pixels: npt.ArrayLike | str | Path | None,
+) -> npt.NDArray[np.bool_] | None:
+    if bad_pixels is None:
+        return None
+    if not isinstance(bad_pixels, str | Path):
+        return np.asarray(bad_pixels) != 0
+    path = Path(bad_pixels).expanduser()
+    try:
+        if path.suffix.lower() in ENDINGS:
+            import tifffile
+
+            mask = tifffile.imread(path)
+        else:
+            mask = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise ScanError(
+            f"The mask of bad pixels {path} cannot be read ({' '.join(str(error).split())}); give "
+            "a .npy or TIFF image of the detector's shape, not zero where pixels are bad."
+        ) from error
+    return np.asarray(mask) != 0
