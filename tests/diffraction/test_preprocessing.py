@@ -1,0 +1,108 @@
+"""The pattern a classifier sees: crop, resampling, frames, bad pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_polmap.calibration import Calibration
+from napari_polmap.diffraction.preprocessing import Preprocessing, minmax, percentile_center
+from napari_polmap.errors import CalibrationError
+
+DETECTOR = (90, 84)
+
+
+def _calibration(**values: object) -> Calibration:
+    return Calibration(center_px=(44.3, 41.8), radius_px=24.0).updated("user", **values)
+
+
+def _spot(dy: float, dx: float, sigma: float = 2.0) -> np.ndarray:
+    """A spot at (dy, dx) pixels from the center, in the detector's own frame."""
+    ky, kx = np.mgrid[: DETECTOR[0], : DETECTOR[1]]
+    return np.exp(-((ky - 44.3 - dy) ** 2 + (kx - 41.8 - dx) ** 2) / (2 * sigma**2))[None]
+
+
+def _seen(pattern: np.ndarray, calibration: Calibration) -> tuple[float, float]:
+    """Center of mass (row, column) of the resampled pattern in units of R."""
+    preprocessing = Preprocessing()
+    seen = preprocessing.operator(calibration, DETECTOR).apply(pattern).reshape(32, 32)
+    axis = (np.arange(32) - 15.5) / 16 * 1.3
+    return float((seen.sum(1) * axis).sum() / seen.sum()), float(
+        (seen.sum(0) * axis).sum() / seen.sum()
+    )
+
+
+def test_linear_ramp_is_resampled_exactly() -> None:
+    ky, kx = np.mgrid[: DETECTOR[0], : DETECTOR[1]]
+    operator = Preprocessing().operator(_calibration(), DETECTOR)
+    seen = operator.apply((0.5 * (ky - 44.3) + 2 * (kx - 41.8))[None]).reshape(32, 32)
+    axis = (np.arange(32) - 15.5) * 2 * 1.3 * 24 / 32
+    np.testing.assert_allclose(seen, 0.5 * axis[:, None] + 2 * axis, atol=1e-3)
+
+
+@pytest.mark.parametrize("radius", [8.0, 12.0, 24.0, 31.0])
+def test_crop_is_in_units_of_the_radius(radius: float) -> None:
+    spot = _spot(0, 0.5 * radius)
+    row, column = _seen(spot, _calibration(radius_px=radius))
+    assert row == pytest.approx(0, abs=0.02)
+    assert column == pytest.approx(0.5, abs=0.02)
+
+
+def test_flip_then_rotation_then_crystal_angle() -> None:
+    # A spot to the right on the detector (column +10).
+    assert _seen(_spot(0, 10), _calibration()) == pytest.approx((0, 10 / 24), abs=0.02)
+    # Turned counter-clockwise by 90° it points up: rows decrease.
+    turned = _seen(_spot(0, 10), _calibration(rotation_deg=90))
+    assert turned == pytest.approx((-10 / 24, 0), abs=0.02)
+    # A spot up is down after the flip; turned by 90° then, it points right.
+    flipped = _seen(_spot(-10, 0), _calibration(flip=True, rotation_deg=90))
+    assert flipped == pytest.approx((0, 10 / 24), abs=0.02)
+    # A crystal turned counter-clockwise by 30°: what lies along its [100] appears to the right.
+    angle = np.deg2rad(30)
+    crystal = _seen(
+        _spot(-10 * np.sin(angle), 10 * np.cos(angle)), _calibration(crystal_angle_deg=30)
+    )
+    assert crystal == pytest.approx((0, 10 / 24), abs=0.02)
+
+
+def test_bad_pixels_have_no_weight() -> None:
+    flat = np.ones((1, *DETECTOR))
+    bad = np.zeros(DETECTOR, bool)
+    bad[40:44, 50] = True
+    flat[0, bad] = 1e6
+    seen = Preprocessing().operator(_calibration(), DETECTOR, bad).apply(flat)
+    np.testing.assert_allclose(seen, 1, rtol=1e-5)
+
+
+def test_crop_beyond_the_detector_is_refused() -> None:
+    with pytest.raises(CalibrationError, match="the detector has 90 x 84 pixels"):
+        Preprocessing().operator(_calibration(center_px=(20.0, 41.0)), DETECTOR)
+
+
+def test_unknown_disk_is_refused() -> None:
+    with pytest.raises(CalibrationError, match="center and radius"):
+        Preprocessing().operator(Calibration(), DETECTOR)
+
+
+def test_all_pixels_bad_is_refused() -> None:
+    with pytest.raises(CalibrationError, match="mask of bad pixels"):
+        Preprocessing().operator(_calibration(), DETECTOR, np.ones(DETECTOR, bool))
+
+
+def test_papers_crop_takes_pixels_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    pattern = rng.random((1, 100, 100))
+    paper = Preprocessing(size=64, extent=None, center="percentile", normalization="minmax")
+    operator = paper.operator(Calibration(center_px=(50.5, 48.5)), (100, 100))
+    np.testing.assert_allclose(
+        operator.apply(pattern)[0].reshape(64, 64), pattern[0, 19:83, 17:81], rtol=1e-5
+    )
+
+
+def test_percentile_center_and_minmax() -> None:
+    disk = _spot(0, 0, sigma=8)[0]
+    assert percentile_center(disk) == pytest.approx((44.3, 41.8), abs=0.3)
+    with pytest.raises(CalibrationError, match="flat"):
+        percentile_center(np.ones((10, 10)))
+    scaled = minmax(np.array([[1.0, 3.0, 2.0], [5.0, 5.0, 5.0]], np.float32))
+    np.testing.assert_array_equal(scaled, [[0, 1, 0.5], [0, 0, 0]])
