@@ -89,7 +89,7 @@ class DiffractionLayers:
         self._outline.data = []
         if lines:
             self._outline.add_paths(lines, edge_width=self._line_width(), edge_color=DETECTOR_COLOR)
-        if self._detector is not None:
+        if self._detector is not None and self._detector.visible == bool(lines):
             self._detector.visible = not lines
 
     def set_tool(self, mode: str) -> None:
@@ -97,7 +97,8 @@ class DiffractionLayers:
         if self._detector is None:
             return
         if mode != "pan_zoom":
-            self._detector.visible = True
+            if not self._detector.visible:
+                self._detector.visible = True  # napari brings the last mode back with it
             self.model.layers.selection.active = self._detector
         self._detector.mode = mode
 
@@ -153,7 +154,6 @@ class DiffractionLayers:
         for layer in (self._pattern, self._outline, self._disk, self._detector):
             layer.blending = "translucent_no_depth"  # all lie in one plane
             self.model.layers.append(layer)
-        self._outline.editable = self._disk.editable = False
         self._detector.events.data.connect(self._on_drawn)
         self._detector.mouse_drag_callbacks.append(self._while_dragging)
         self._mask_seen = None
