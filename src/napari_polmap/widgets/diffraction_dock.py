@@ -1,0 +1,283 @@
+"""The diffraction dock: a second canvas with the pattern, the virtual detector and the evidence."""
+
+# ruff: noqa: N802  Qt names its own methods
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import napari.viewer
+from napari.qt import QtViewer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QCloseEvent, QHideEvent, QResizeEvent, QShowEvent
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QDockWidget,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_polmap.viewer.contrast import MODES, Contrast
+from napari_polmap.viewer.diffraction import DiffractionController
+from napari_polmap.viewer.picking import HINT
+from napari_polmap.widgets.evidence import EvidencePanel
+from napari_polmap.widgets.tool_buttons import IconButton
+
+_TOOLS = (
+    ("pan_zoom", "zoom", "Move and zoom the pattern"),
+    ("add_ellipse", "ellipse", "Draw an elliptic virtual detector; hold Shift for a circle"),
+    ("add_rectangle", "rectangle", "Draw a rectangular virtual detector"),
+    ("add_polygon", "polygon", "Draw a polygonal virtual detector; double-click ends it"),
+    ("select", "select", "Move, resize or delete the drawn detector"),
+)
+_PARTS = [480, 440]
+"""First heights of the pattern and the evidence."""
+_EMPTY = "Open a scan, then click on its image."
+_CLICK = "Click on the map to see the pattern of that position."
+
+
+class DiffractionDock(QWidget):
+    """Pattern, virtual detector and evidence of the position clicked in the main viewer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The main viewer.
+    """
+
+    _calls = Signal(object)
+
+    # napari passes the viewer where the annotation reads exactly so.
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("polmap-diffraction")
+        self._closed = False
+        self._calls.connect(self._run)
+        self.controller = DiffractionController(viewer, self._deliver)
+        self.qt_viewer = QtViewer(self.controller.model)
+        # Files dropped here belong to the main viewer.
+        self.qt_viewer.setAcceptDrops(False)
+        self.qt_viewer.setMinimumSize(220, 200)
+        self.evidence = EvidencePanel()
+        self._build()
+        self._connect()
+        self.setMinimumWidth(280)
+        self._show_pattern()
+        self._show_reading()
+
+    def _build(self) -> None:
+        self.title = QLabel(_EMPTY)
+        self.follow = IconButton("pan_arrows", HINT, checkable=True, text="Follow")
+        heading = _row(self.title, None, self.follow)
+        self.tools = QButtonGroup(self)
+        tools = QHBoxLayout()
+        tools.setSpacing(2)
+        for index, (mode, icon, tooltip) in enumerate(_TOOLS):
+            button = IconButton(icon, tooltip, checkable=True)
+            button.setObjectName(mode)
+            button.setChecked(mode == "pan_zoom")
+            self.tools.addButton(button, index)
+            tools.addWidget(button)
+        self.clear = IconButton("delete_shape", "Remove the drawn virtual detector")
+        tools.addWidget(self.clear)
+        tools.addStretch(1)
+        self.mode = QComboBox()
+        self.mode.addItems([mode.capitalize() for mode in MODES])
+        self.mode.setCurrentIndex(MODES.index(self.controller.contrast.mode))
+        self.mode.setToolTip("Curve from intensity to brightness")
+        tools.addWidget(self.mode)
+        self.low = _percentile("Percentile of the intensities shown black")
+        self.high = _percentile("Percentile of the intensities shown white")
+        self.low.setValue(self.controller.contrast.low)
+        self.high.setValue(self.controller.contrast.high)
+        self.hold = QCheckBox("Hold")
+        self.hold.setToolTip("Keep the limits, so that patterns can be compared")
+        limits = _row(QLabel("Percentiles"), self.low, self.high, None, self.hold)
+        self.readout = QLabel()
+        self.readout.setMinimumHeight(self.readout.fontMetrics().height())
+        self.readout.setToolTip("Detector pixel, intensity and scattering angle under the cursor")
+        self.progress = QProgressBar()
+        self.progress.setFormat("%v of %m positions")
+        self.progress.setVisible(False)
+
+        top = QWidget()
+        column = QVBoxLayout(top)
+        column.setContentsMargins(4, 4, 4, 0)
+        column.setSpacing(4)
+        column.addLayout(heading)
+        column.addLayout(tools)
+        column.addLayout(limits)
+        column.addWidget(self.qt_viewer, 1)
+        column.addWidget(self.progress)
+        column.addWidget(self.readout)
+        self.splitter = QSplitter(Qt.Orientation.Vertical)
+        self.splitter.addWidget(top)
+        self.splitter.addWidget(self.evidence)
+        self.splitter.setStretchFactor(0, 3)
+        self.splitter.setStretchFactor(1, 2)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setSizes(_PARTS)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.splitter)
+
+    def _connect(self) -> None:
+        controller = self.controller
+        controller.pattern_changed.connect(self._show_pattern)
+        controller.reading_changed.connect(self._show_reading)
+        controller.readout_changed.connect(self._show_readout)
+        controller.session.detector_changed.connect(self._show_tool)
+        self.follow.toggled.connect(self._set_follow)
+        self.tools.idClicked.connect(lambda index: controller.set_tool(_TOOLS[index][0]))
+        self.clear.clicked.connect(controller.clear_drawn)
+        self.mode.currentIndexChanged.connect(self._set_contrast)
+        self.low.valueChanged.connect(self._set_contrast)
+        self.high.valueChanged.connect(self._set_contrast)
+        self.hold.toggled.connect(self._set_contrast)
+
+    # From the background threads to the window's
+
+    def _deliver(self, call: Callable[[], None]) -> None:
+        # The dock may be gone by the time a thread is done.
+        with contextlib.suppress(RuntimeError):
+            self._calls.emit(call)
+
+    def _run(self, call: Callable[[], None]) -> None:
+        if not self._closed:
+            call()
+
+    # What to show
+
+    def _show_pattern(self) -> None:
+        shown = self.controller.shown
+        session = self.controller.session
+        if shown is None:
+            self.title.setText(_EMPTY if session.scan_shape is None else _CLICK)
+        else:
+            self.title.setText(f"<b>{shown.title}</b>")
+        self.progress.setVisible(shown is not None and not shown.complete)
+        if shown is not None:
+            self.progress.setMaximum(shown.total)
+            self.progress.setValue(shown.done)
+        self.clear.setEnabled(session.scan is not None)
+        for button in self.tools.buttons():
+            button.setEnabled(session.scan is not None)
+
+    def _show_reading(self) -> None:
+        controller = self.controller
+        otherwise = controller.notice
+        if not otherwise and controller.shown is not None and not controller.explaining:
+            otherwise = "" if controller.session.classifier is None else "Not classified here."
+        if controller.reading is not None or not controller.explaining:
+            self.evidence.show_reading(controller.reading, otherwise)
+        self.evidence.show_evidence(controller.evidence, waiting=controller.explaining)
+        self.evidence.setVisible(not self.evidence.empty)
+
+    def _show_tool(self) -> None:
+        for button in self.tools.buttons():
+            button.setChecked(button.objectName() == self.controller.layers.tool)
+
+    def _show_readout(self, text: str) -> None:
+        self.readout.setText(text)
+
+    def _set_follow(self, follow: bool) -> None:
+        self.controller.picker.follow = follow
+
+    def _set_contrast(self) -> None:
+        low, high = self.low.value(), max(self.high.value(), self.low.value() + 0.1)
+        contrast = Contrast(MODES[self.mode.currentIndex()], low, high)
+        self.controller.set_contrast(contrast, self.hold.isChecked())
+
+    # Life in the window
+
+    def sizeHint(self) -> QSize:
+        """Qt: leave the main canvas the larger part of the window."""
+        return QSize(340, 760)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Qt: read again what changed while hidden."""
+        super().showEvent(event)
+        self.controller.active = True
+        self._keep_docked()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Qt: read nothing while nobody looks."""
+        super().hideEvent(event)
+        self.controller.active = False
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt: evidence below the pattern, or beside it where the dock is wide."""
+        super().resizeEvent(event)
+        wide = self.width() > 1.4 * self.height()
+        self.splitter.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
+
+    def event(self, event: QEvent) -> bool:
+        """Qt: napari takes a closed dock's widget out of the window and forgets it."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            QTimer.singleShot(0, self.close)
+        return super().event(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Qt: end threads, give the main viewer back, and let the canvas go."""
+        self.teardown()
+        super().closeEvent(event)
+        self.deleteLater()
+
+    def teardown(self) -> None:
+        """End the threads and the second canvas; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        controller = self.controller
+        controller.session.detector_changed.disconnect(self._show_tool, missing_ok=True)
+        for signal in (
+            controller.pattern_changed,
+            controller.reading_changed,
+            controller.readout_changed,
+        ):
+            signal.disconnect()
+        controller.close()
+        self.qt_viewer.close()
+
+    def _keep_docked(self) -> None:
+        """Neither float nor drag the dock: in another window the canvas loses its OpenGL context."""
+        dock = self.parent()
+        if not isinstance(dock, QDockWidget):
+            return
+        dock.setFeatures(QDockWidget.DockWidgetFeature.DockWidgetClosable)
+        title = dock.titleBarWidget()
+        if title is not None:
+            title.setToolTip("")
+            title.unsetCursor()
+            for button in title.findChildren(QPushButton, "QTitleBarFloatButton"):
+                button.hide()
+
+
+def _percentile(tooltip: str) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(0.0, 100.0)
+    box.setDecimals(1)
+    box.setSingleStep(0.1)
+    box.setToolTip(tooltip)
+    return box
+
+
+def _row(*parts: QWidget | None) -> QHBoxLayout:
+    """Widgets beside each other; None stretches."""
+    row = QHBoxLayout()
+    row.setSpacing(4)
+    for part in parts:
+        if part is None:
+            row.addStretch(1)
+        else:
+            row.addWidget(part)
+    return row
