@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from matplotlib.image import imread
+
+from napari_polmap import load_map
+from napari_polmap.cli.demo import interior
+
+
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the display is known by its variables"
+)
+
+
+def test_interior_is_further_than_a_distance_from_walls():
+    labels = np.zeros((10, 20), np.uint8)
+    labels[:, 10:] = 3
+    labels[:, 8:12] = 255  # not labelled around the wall, whose middle lies at 9.5
+    inner = interior(labels, np.zeros(labels.shape, bool), 4.0)
+    expected = np.abs(np.arange(20) - 9.5) > 4.0
+    np.testing.assert_array_equal(inner, np.broadcast_to(expected, labels.shape))
+
+
+def test_interior_is_further_than_a_distance_from_defects():
+    defects = np.zeros((11, 11), bool)
+    defects[5, 5] = True
+    inner = interior(np.zeros((11, 11), np.uint8), defects, 3.0)
+    y, x = np.indices((11, 11)) - 5
+    np.testing.assert_array_equal(inner, np.hypot(y, x) > 3.0)
+    assert interior(np.zeros((3, 3), np.uint8), np.zeros((3, 3), bool), 5.0).all()
+
+
+@linux
+def test_without_a_display_a_window_is_refused_in_one_line(polmap, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    result = polmap("demo")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: There is no display for a window; write files with 'polmap demo --headless DIR'.\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def demo_folder(tmp_path_factory):
+    """The files of a demo without a display, and what it printed."""
+    from typer.testing import CliRunner
+
+    from napari_polmap.cli import app
+
+    folder = tmp_path_factory.mktemp("demo") / "new"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+            patch.delenv(name, raising=False)
+        result = CliRunner().invoke(app, ["demo", "--headless", str(folder)])
+    assert result.exit_code == 0, result.stderr
+    return folder, result
+
+
+@linux
+def test_demo_names_the_files_it_wrote(demo_folder):
+    folder, result = demo_folder
+    names = ["map.zarr", "direction.png", "confidence.png", "defects.png", "labels.tif", "map.csv"]
+    assert result.stdout.splitlines()[:6] == [str(folder / name) for name in names]
+    assert sorted(names) == sorted(path.name for path in folder.iterdir())
+    assert "no picture of the window" in result.stderr
+
+
+@linux
+def test_demo_files_agree(demo_folder):
+    folder, _ = demo_folder
+    saved = load_map(folder / "map.zarr")
+    assert saved.complete
+    np.testing.assert_array_equal(tifffile.imread(folder / "labels.tif"), saved.labels())
+    with (folder / "map.csv").open(newline="") as file:
+        assert len(list(csv.reader(file))) == 1 + saved.direction.size
+    for name in ("direction", "confidence", "defects"):
+        assert min(imread(folder / f"{name}.png").shape[:2]) > 900
+
+
+@linux
+def test_demo_reports_the_accuracy_of_both_domains(demo_folder):
+    lines = demo_folder[1].stdout.split("\n\n")[1].splitlines()
+    assert lines[0].split()[:3] == ["domain", "positions", "accuracy"]
+    found = {}
+    for line in lines[1:3]:
+        name, _, rest = line.partition("°")
+        found[name.split()[0]] = float(rest.split()[4])
+    assert set(found) == {"RU", "RD"}
+    # The default classifier's promise over positions further than a cell from wall and defect.
+    assert min(found.values()) >= 97.0

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from napari_polmap import load_map
+
+
+def test_info_of_an_array_without_calibration(polmap, scan_file):
+    result = polmap("info", scan_file, "--json")
+    assert result.exit_code == 0, result.stderr
+    values = json.loads(result.stdout)
+    assert values["shape"] == [20, 24, 32, 32]
+    assert values["dtype"] == "uint16"
+    assert values["axes"][0] == {"name": "y", "units": "nm", "scale": None}
+    assert [axis["name"] for axis in values["axes"]] == ["y", "x", "ky", "kx"]
+    np.testing.assert_allclose(values["center_px"], [15.6, 15.2], atol=0.3)
+    np.testing.assert_allclose(values["radius_px"], 9.0, atol=0.5)
+    assert values["calibration"]["sources"]["radius_px"] == "measured"
+    assert values["chunks"][2:] == [32, 32]
+    assert values["lattice_nm"] is None
+
+
+def test_info_for_people(polmap, scan_file):
+    result = polmap("info", scan_file, "--step", 0.05, "--semi-angle", 24)
+    lines = dict(line.split("  ", 1) for line in result.stdout.splitlines())
+    lines = {name: value.strip() for name, value in lines.items()}
+    assert lines["positions"] == "20 x 24 (y, x)"
+    assert lines["step"] == "0.05 nm  (user)"
+    assert lines["voltage"] == "not known"
+    assert lines["disk center"].startswith("ky 15.")
+    assert lines["disk center"].endswith("px  (measured)")
+
+
+def test_classify_writes_the_map_and_counts(
+    polmap, tmp_path, scan_file, classifier_file, labels, calibration
+):
+    out = tmp_path / "map.zarr"
+    result = polmap("classify", scan_file, "-c", classifier_file, "-o", out, *calibration, "--json")
+    assert result.exit_code == 0, result.stderr
+    values = json.loads(result.stdout)
+    saved = load_map(out)
+    assert saved.complete
+    assert values["positions"] == 480
+    assert values["directions"] == saved.counts()
+    assert values["undecided"] == int(saved.undecided.sum())
+    assert values["complete"] is True
+    assert values["threshold"] == saved.threshold
+    assert np.mean(saved.direction == labels) > 0.8
+
+
+def test_classify_for_people(polmap, tmp_path, scan_file, classifier_file, calibration):
+    out = tmp_path / "map.zarr"
+    result = polmap(
+        *("classify", scan_file, "-c", classifier_file, "-o", out, *calibration),
+        *("--threshold", 0.25),
+    )
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["direction", "positions", "share"]
+    assert any(line.startswith("RU 45°") for line in lines)
+    assert lines[-1].startswith("undecided (confidence < 0.25)")
+    assert str(out) in result.stderr
+    assert load_map(out).threshold == 0.25
+
+
+def test_classify_a_region_only(polmap, tmp_path, scan_file, classifier_file, calibration):
+    out = tmp_path / "map.zarr"
+    result = polmap(
+        *("classify", scan_file, "-c", classifier_file, "-o", out, *calibration),
+        *("--region", "3:7,10:", "--window", 0.5),
+    )
+    assert result.exit_code == 0, result.stderr
+    saved = load_map(out)
+    expected = np.zeros((20, 24), dtype=bool)
+    expected[3:7, 10:] = True
+    np.testing.assert_array_equal(saved.computed, expected)
+    assert saved.classifier["window_used_cells"] == 0.5
+
+
+def test_a_map_that_is_there_is_kept(polmap, tmp_path, scan_file, classifier_file, calibration):
+    out = tmp_path / "map.zarr"
+    arguments = ("classify", scan_file, "-c", classifier_file, "-o", out, *calibration)
+    assert polmap(*arguments, "--region", "0:4,0:4").exit_code == 0
+    before = load_map(out)
+    result = polmap(*arguments)
+    assert result.exit_code == 1
+    assert "already a map" in result.stderr
+    np.testing.assert_array_equal(load_map(out).direction, before.direction)
+
+
+def test_a_classifier_for_another_voltage(
+    polmap, tmp_path, scan_file, classifier_file, calibration
+):
+    out = tmp_path / "map.zarr"
+    arguments = [*calibration, "--energy", "80"]
+    result = polmap("classify", scan_file, "-c", classifier_file, "-o", out, *arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "voltage is 80 kV" in result.stderr
+    assert not out.exists()
+    forced = polmap(
+        "classify", scan_file, "-c", classifier_file, "-o", out, *arguments, "--force", "--json"
+    )
+    values = json.loads(forced.stdout)
+    assert values["confidence_calibrated"] is False
+    assert any("voltage" in warning for warning in values["warnings"])
+    assert "warning: " in forced.stderr
+
+
+def test_a_missing_classifier(polmap, tmp_path, scan_file):
+    result = polmap("classify", scan_file, "-c", "nobody", "-o", tmp_path / "map.zarr")
+    assert result.exit_code == 1
+    assert "no classifier named 'nobody'" in result.stderr
+
+
+def test_an_unwritable_target(polmap, tmp_path, scan_file, classifier_file, calibration):
+    (tmp_path / "file").write_text("mine")
+    out = tmp_path / "file" / "map.zarr"
+    result = polmap("classify", scan_file, "-c", classifier_file, "-o", out, *calibration)
+    assert result.exit_code == 1
+    assert len(result.stderr.strip().splitlines()[-1]) > 20
+    assert (tmp_path / "file").read_text() == "mine"
