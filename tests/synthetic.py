@@ -50,12 +50,16 @@ def make_patterns(
     detector: int = 32,
     calibration: Calibration = CALIBRATION,
 ) -> np.ndarray:
-    """Counts ``(y, x, ky, kx)`` of uint16 for a label image; `defect` weakens one cell's disk."""
+    """Counts ``(y, x, ky, kx)`` of uint16 for a label image; `defect` weakens one cell's disk.
+
+    A larger detector has as many more pixels on each side.
+    """
     rng = np.random.default_rng(seed)
     rows, columns = labels.shape
     ky, kx = np.mgrid[:detector, :detector].astype(float)
-    v = (ky - calibration.center_px[0]) / calibration.radius_px
-    u = (kx - calibration.center_px[1]) / calibration.radius_px
+    margin = (detector - 32) / 2
+    v = (ky - calibration.center_px[0] - margin) / calibration.radius_px
+    u = (kx - calibration.center_px[1] - margin) / calibration.radius_px
     radius = np.hypot(u, v)
     disk = 1 / (1 + np.exp((radius - 1) * 20)) + 0.05 * np.exp(-((radius / 1.6) ** 4))
     vectors = DIRECTIONS.vectors[labels]  # (dy, dx)
@@ -85,7 +89,9 @@ def two_domains(shape: tuple[int, int] = (48, 56)) -> np.ndarray:
     return labels
 
 
-def write_dataset(folder: Path, groups: int = 4, positions: int = 8) -> Path:
+def write_dataset(
+    folder: Path, groups: int = 4, positions: int = 8, detector: int = 32
+) -> Path:
     """Labelled scans of all directions in `folder`, as .npy and TOML; returns the TOML file."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
@@ -96,7 +102,8 @@ def write_dataset(folder: Path, groups: int = 4, positions: int = 8) -> Path:
         for index, name in enumerate(DIRECTIONS.names):
             labels = np.full((positions, positions), index)
             path = folder / f"{name}_{group}.npy"
-            np.save(path, make_patterns(labels, seed=10 * group + index, dose=20000))
+            seed = 10 * group + index
+            np.save(path, make_patterns(labels, seed=seed, dose=20000, detector=detector))
             lines += [
                 "[[scan]]",
                 f'path = "{path.name}"',
@@ -106,7 +113,7 @@ def write_dataset(folder: Path, groups: int = 4, positions: int = 8) -> Path:
                 f"lattice_nm = {STEP_NM * CELL}",
                 "energy_kv = 200.0",
                 "semi_angle_mrad = 24.0",
-                "center = [15.6, 15.2]",
+                f"center = [{15.6 + (detector - 32) / 2}, {15.2 + (detector - 32) / 2}]",
                 "radius = 9.0",
                 "thickness_nm = 20.0",
             ]

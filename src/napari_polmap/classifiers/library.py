@@ -130,7 +130,7 @@ def _users(name: str) -> Entry:
 
 
 def _free(name: str) -> Path:
-    if not name or Path(name).name != name or name == DEFAULT:
+    if name in ("", ".", "..", DEFAULT) or Path(name).name != name:
         raise ClassifierError(
             f"{name!r} cannot be a classifier's name; choose one without slashes, other than "
             f"{DEFAULT!r}."

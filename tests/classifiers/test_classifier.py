@@ -1,0 +1,129 @@
+"""The classifier's stages: merged and plain way, order, dtypes, missing data, novelty."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from tests.synthetic import CALIBRATION, DIRECTIONS, make_patterns
+
+from napari_polmap.classifiers import Classifier
+from napari_polmap.classifiers.classifier import ProbabilityCalibration
+from napari_polmap.diffraction.preprocessing import percentile_center
+from napari_polmap.scan import Scan
+
+NO_HALO = ((0, 0), (0, 0))
+
+
+def _single(name: str, shape: tuple[int, int] = (24, 24), **options: object) -> np.ndarray:
+    labels = np.full(shape, DIRECTIONS.index(name))
+    return make_patterns(labels, seed=77, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", DIRECTIONS.names)
+def test_names_every_direction(classifier: Classifier, name: str) -> None:
+    prediction = classifier.predict_block(_single(name), NO_HALO, CALIBRATION)
+    assert (prediction.probabilities.argmax(-1) == DIRECTIONS.index(name)).mean() > 0.97
+    np.testing.assert_allclose(prediction.probabilities.sum(-1), 1, rtol=1e-4)
+
+
+def test_merged_stages_equal_the_plain_way(classifier: Classifier) -> None:
+    block = _single("LU")
+    prediction = classifier.predict_block(block, NO_HALO, CALIBRATION)
+    predictor = classifier.predictor(CALIBRATION, (24, 24), (32, 32))
+    seen, covered = predictor.seen(block, NO_HALO)
+    plain = classifier.calibration.apply(
+        classifier.model.predict_proba(seen.reshape(24 * 24, -1))
+    ).reshape(24, 24, -1)
+    assert covered.all()
+    np.testing.assert_allclose(seen.mean((2, 3)), 1, rtol=1e-4)
+    np.testing.assert_allclose(prediction.probabilities, plain, atol=2e-3)
+
+
+def test_halo_gives_what_the_whole_gives(classifier: Classifier) -> None:
+    block = _single("RD", (60, 52))
+    whole = classifier.predict_block(block, NO_HALO, CALIBRATION)
+    halo = classifier.predictor(CALIBRATION, (60, 52), (32, 32)).halo
+    part = classifier.predict_block(
+        block[25 - halo[0] : 35 + halo[0], : 10 + halo[1]],
+        ((halo[0], halo[0]), (0, halo[1])),
+        CALIBRATION,
+        scan_shape=(60, 52),
+    )
+    np.testing.assert_allclose(part.probabilities, whole.probabilities[25:35, :10], atol=1e-4)
+    np.testing.assert_array_equal(part.slid, whole.slid[25:35, :10])
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "uint8", ">f4", "float64", "int32"])
+def test_any_dtype_and_byte_order(classifier: Classifier, dtype: str) -> None:
+    block = _single("MU", dose=1500.0)
+    expected = classifier.predict_block(block, NO_HALO, CALIBRATION)
+    given = classifier.predict_block(block.astype(dtype), NO_HALO, CALIBRATION)
+    np.testing.assert_array_equal(given.probabilities, expected.probabilities)
+
+
+def test_missing_positions_have_no_direction(classifier: Classifier) -> None:
+    block = _single("LM").astype(np.float32)
+    block[3, 4] = np.nan
+    block[20, 5] = 0
+    prediction = classifier.predict_block(block, NO_HALO, CALIBRATION)
+    assert np.argwhere(~prediction.covered).tolist() == [[3, 4], [20, 5]]
+    assert (prediction.probabilities[3, 4] == 0).all()
+    assert np.isnan(prediction.novelty[20, 5])
+    right = prediction.probabilities.argmax(-1) == DIRECTIONS.index("LM")
+    assert right[prediction.covered].mean() > 0.97
+
+
+def test_patterns_that_are_averaged_already(classifier: Classifier) -> None:
+    means = np.stack([_single(n, (8, 8)).mean((0, 1)) for n in DIRECTIONS.names])
+    probabilities = classifier.predict_proba(means, CALIBRATION)
+    np.testing.assert_array_equal(probabilities.argmax(1), np.arange(8))
+
+
+def test_turned_detector_and_crystal_are_undone(classifier: Classifier) -> None:
+    block = _single("RU")
+    # The detector turned clockwise by 90°: turning it back counter-clockwise is the calibration.
+    turned = np.rot90(block, -1, axes=(2, 3))
+    center = (CALIBRATION.center_px[1], 31 - CALIBRATION.center_px[0])
+    calibration = CALIBRATION.updated("user", rotation_deg=90.0, center_px=center)
+    prediction = classifier.predict_block(turned, NO_HALO, calibration)
+    assert (prediction.probabilities.argmax(-1) == DIRECTIONS.index("RU")).mean() > 0.97
+    # In a crystal turned by 90° the same polarization is another class.
+    crystal = CALIBRATION.updated("user", crystal_angle_deg=90.0)
+    prediction = classifier.predict_block(block, NO_HALO, crystal)
+    assert (prediction.probabilities.argmax(-1) == DIRECTIONS.index("RD")).mean() > 0.97
+
+
+def test_novelty_tells_foreign_patterns(classifier: Classifier) -> None:
+    own = classifier.predict_block(_single("MD"), NO_HALO, CALIBRATION).novelty
+    assert np.median(own) < 1
+    ky, kx = np.mgrid[:32, :32]
+    ring = 50 * np.exp(-((np.hypot(ky - 15.6, kx - 15.2) - 6) ** 2))
+    foreign = np.broadcast_to(ring, (12, 12, 32, 32))
+    assert np.median(classifier.predict_block(foreign, NO_HALO, CALIBRATION).novelty) > 3
+
+
+def test_temperature_keeps_the_order() -> None:
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]], np.float32)
+    softer = ProbabilityCalibration(3.0).apply(probabilities)
+    np.testing.assert_array_equal(softer.argmax(1), [0, 1])
+    assert softer[0, 0] < 0.7
+    np.testing.assert_allclose(softer.sum(1), 1, rtol=1e-6)
+    same = ProbabilityCalibration(1.0, floor=1e-9).apply(probabilities)
+    np.testing.assert_allclose(same, probabilities, atol=1e-6)
+
+
+def test_paper_preprocessing_centers_itself(classifier: Classifier) -> None:
+    paper = dataclasses.replace(
+        classifier,
+        preprocessing=dataclasses.replace(
+            classifier.preprocessing, extent=None, center="percentile", normalization="minmax"
+        ),
+    )
+    scan = Scan(_single("MU"), CALIBRATION.updated("user", center_px=(3.0, 3.0)))
+    expected = percentile_center(scan.strided().mean(0))
+    assert paper.calibration_of(scan).center_px == pytest.approx(expected)
+    # Pulled towards the polarization, which is why ours takes the disk's edge.
+    assert expected[0] < CALIBRATION.center_px[0] - 1
+    assert classifier.calibration_of(scan).center_px == (3.0, 3.0)

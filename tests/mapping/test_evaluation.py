@@ -1,0 +1,74 @@
+"""Evaluation: figures that can be counted by hand, whole-scan labels, images, several right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.synthetic import DIRECTIONS, STEP_NM, make_patterns, two_domains
+
+from napari_polmap.classifiers import Classifier
+from napari_polmap.errors import DatasetError
+from napari_polmap.mapping import evaluate
+
+_COMMON = f"""step_nm = {STEP_NM}
+lattice_nm = 0.396
+energy_kv = 200.0
+semi_angle_mrad = 24.0
+center = [15.6, 15.2]
+radius = 9.0
+"""
+
+
+def _dataset(folder: Path, entry: str, directions: str = '["RU", "LM"]') -> Path:
+    toml = folder / "set.toml"
+    toml.write_text(f'directions = {directions}\n[[scan]]\npath = "scan.npy"\n{entry}\n{_COMMON}')
+    return toml
+
+
+def test_label_image_with_unlabelled_positions(classifier: Classifier, tmp_path: Path) -> None:
+    labels = two_domains()
+    np.save(tmp_path / "scan.npy", make_patterns(labels, seed=70))
+    truth = np.where(labels == DIRECTIONS.index("RU"), 0, 1).astype(np.uint8)
+    truth[:, 18:38] = 255
+    np.save(tmp_path / "truth.npy", truth)
+    figures = evaluate(
+        classifier, _dataset(tmp_path, 'truth = "truth.npy"\nthickness_nm = 20')
+    )
+    json.dumps(figures, allow_nan=False)
+    entry = figures["scans"][0]
+    assert entry["n"] == 48 * 36
+    assert figures["accuracy"] == entry["accuracy"] > 0.97
+    assert entry["conditions"] == {"thickness_nm": 20}
+    # RU fills 18 of 36 labelled columns.
+    assert entry["directions"]["RU"] == pytest.approx(48 * 18, abs=30)
+    assert sum(entry["directions"].values()) == entry["n"]
+
+
+def test_any_of_several_directions_counts(classifier: Classifier, tmp_path: Path) -> None:
+    np.save(tmp_path / "scan.npy", make_patterns(two_domains(), seed=71))
+    one = evaluate(classifier, _dataset(tmp_path, 'direction = "RU"'))
+    both = evaluate(classifier, _dataset(tmp_path, 'direction = ["RU", "LM"]'))
+    assert 0.4 < one["accuracy"] < 0.6
+    assert both["accuracy"] > one["accuracy"] + 0.3
+
+
+def test_undecided_everywhere_has_no_selective_accuracy(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "scan.npy", make_patterns(two_domains(), seed=72))
+    figures = evaluate(
+        classifier, _dataset(tmp_path, 'direction = "RU"'), threshold=1.5
+    )
+    assert figures["coverage"] == 0
+    assert figures["selective_accuracy"] is None
+    assert figures["accuracy"] is not None
+
+
+def test_other_directions_are_refused(classifier: Classifier, tmp_path: Path) -> None:
+    np.save(tmp_path / "scan.npy", make_patterns(two_domains(), seed=73))
+    toml = _dataset(tmp_path, 'direction = "up"', '["up", "down"]')
+    with pytest.raises(DatasetError, match="does not know"):
+        evaluate(classifier, toml)
