@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LayerData = tuple[Any, dict[str, Any], str]
 
-MOST_ARROWS = 2000
+MOST_ARROWS = 1000
 POLARIZATION_OPACITY = 0.75
 _ARROW_LENGTH = 0.8  # of the distance between arrows
 
@@ -125,7 +125,9 @@ def arrow_data(
     return data.reshape(-1, 2, 2), max(0.1, 0.12 * arrows.block)
 
 
-def map_layers(polarization_map: PolarizationMap, name: str, calibration: Calibration) -> dict[Role, LayerData]:
+def map_layers(
+    polarization_map: PolarizationMap, name: str, calibration: Calibration
+) -> dict[Role, LayerData]:
     """The layers of a map, bottom to top.
 
     Parameters

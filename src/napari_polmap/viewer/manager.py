@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -56,7 +56,7 @@ class LayerManager:
     shown_changed = Signal()
     """A layer came, went, or changed its visibility."""
 
-    _managers: WeakKeyDictionary[Any, LayerManager] = WeakKeyDictionary()
+    _managers: ClassVar[WeakKeyDictionary[Any, LayerManager]] = WeakKeyDictionary()
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
@@ -246,7 +246,9 @@ class LayerManager:
         self._let_go(
             role
             for role, source in sources.items()
-            if (source.map is not polarization_map if role in MAP_ROLES else source.scan is not scan)
+            if (
+                source.map is not polarization_map if role in MAP_ROLES else source.scan is not scan
+            )
         )
         self._removed.clear()
         self._placed = None

@@ -15,8 +15,6 @@ class Preferences:
     ----------
     threshold : float
         Least confidence of a new map's directions; 0 takes each classifier's own.
-    block_mb : int
-        Megabytes of patterns that are read and classified at once.
     open_dock : bool
         Whether the dock opens with a scan or map.
     keep_maps : int
@@ -24,7 +22,6 @@ class Preferences:
     """
 
     threshold: float = 0.0
-    block_mb: int = 32
     open_dock: bool = True
     keep_maps: int = 20
 
@@ -40,7 +37,6 @@ def preferences() -> Preferences:
         return Preferences()
     return Preferences(
         threshold=float(maps.threshold),
-        block_mb=int(maps.block_mb),
         open_dock=bool(window.open_dock),
         keep_maps=int(maps.keep_maps),
     )

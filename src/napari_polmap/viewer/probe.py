@@ -103,4 +103,3 @@ def _hdf5_has_scan(path: Path) -> bool:
                 elif isinstance(item, h5py.Dataset) and item.ndim in _SCAN_DIMENSIONS:
                     return True
     return False
-

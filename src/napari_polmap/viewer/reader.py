@@ -21,11 +21,13 @@ PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 NOTHING: list[Any] = [(None,)]
 """napari's sign for a file that was dealt with but adds no layer here."""
 
+DOCK = "Polarization map"
+
 _PREVIEW_POSITIONS = 4096
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
-    """napari's question whether this plugin opens a path; quick, never raises.
+    """Say whether this plugin opens a path; quick, never raises.
 
     Parameters
     ----------
@@ -144,13 +146,25 @@ def follow(viewer: Any) -> None:
     LayerManager.of(viewer).on_opened = show_dock
 
 
-def show_dock(viewer: Any) -> None:
-    """Open the dock "Polarization map" in a viewer with a window, unless preferred otherwise."""
-    from napari_polmap.viewer.preferences import preferences
+def show_dock(viewer: Any, *, always: bool = False) -> Any:
+    """Open the dock "Polarization map", where the viewer has a window.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or ViewerModel
+    always : bool
+        Although the preferences say that it does not open by itself.
+
+    Returns
+    -------
+    PolarizationDock or None
+    """
+    from napari_polmap.viewer.preferences import PLUGIN, preferences
 
     window = getattr(viewer, "window", None)
-    if window is not None and preferences().open_dock:
-        window.add_plugin_dock_widget("napari-polmap", "Polarization map")
+    if window is None or not (always or preferences().open_dock):
+        return None
+    return window.add_plugin_dock_widget(PLUGIN, DOCK)[1]
 
 
 def _first(path: PathOrPaths) -> str | os.PathLike[str] | None:

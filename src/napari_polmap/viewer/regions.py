@@ -56,7 +56,6 @@ class RegionWatcher:
     def __init__(self, viewer: Any) -> None:
         self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         self.session = Session.of(viewer)
-        self._watched: list[Any] = []
         self._layer: Any = None
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -64,6 +63,19 @@ class RegionWatcher:
         for layer in viewer.layers:
             self._watch(layer)
         self.session.scan_changed.connect(self.update)
+
+    def close(self) -> None:
+        """Stop watching."""
+        viewer = self._viewer()
+        self.session.scan_changed.disconnect(self.update, missing_ok=True)
+        if viewer is None:
+            return
+        viewer.layers.events.inserted.disconnect(self._on_inserted)
+        viewer.layers.events.removed.disconnect(self._on_removed)
+        viewer.layers.selection.events.active.disconnect(self._on_active)
+        for layer in viewer.layers:
+            if isinstance(layer, Shapes):
+                layer.events.data.disconnect(self._on_data)
 
     @property
     def layer(self) -> Shapes | None:

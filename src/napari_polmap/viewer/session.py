@@ -1,14 +1,14 @@
 """The state one napari window works on: scan, classifier, map, position; events, no Qt.
 
-Everything here happens in the main thread. Whoever changes the state calls a method of `Session` (or
-sets an attribute and emits its signal); layers and docks listen to the signals.
+Everything here happens in the main thread. Whoever changes the state calls a method of `Session`;
+layers and docks listen to its signals.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -85,7 +85,7 @@ class Session:
     """Another drawn region (a mask over positions), or none."""
     detector_changed = Signal()
 
-    _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+    _sessions: ClassVar[WeakKeyDictionary[Any, Session]] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self.scan: Scan | None = None
@@ -258,9 +258,16 @@ class Session:
         return str(self.scan.path) == identity.path and self.scan.shape == identity.shape
 
     def note_progress(self, progress: Progress, changed: Rectangle | None) -> None:
-        """Positions of the map (None: all) were computed."""
+        """The map was computed further, in a rectangle of positions where one is given."""
         self.progress = progress
-        self.map_changed.emit(changed)
+        if changed is not None:
+            self.map_changed.emit(changed)
+
+    def end_progress(self) -> None:
+        """Nothing is computed any more; all of the map counts as changed."""
+        self.progress = None
+        if self.map is not None:
+            self.map_changed.emit(None)
 
     def set_threshold(self, threshold: float) -> None:
         """Show positions of less confidence than this as undecided."""

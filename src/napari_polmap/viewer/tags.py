@@ -50,7 +50,12 @@ class Source:
         return f"<{self.map or self.scan!r}>"
 
 
-def tag(role: Role, *, scan: Scan | None = None, map: PolarizationMap | None = None) -> dict[str, Any]:  # noqa: A002
+def tag(
+    role: Role,
+    *,
+    scan: Scan | None = None,
+    map: PolarizationMap | None = None,  # noqa: A002
+) -> dict[str, Any]:
     """Metadata of a layer: its role, its objects and, in plain values, where it came from."""
     provenance: dict[str, Any] = {}
     if map is not None:

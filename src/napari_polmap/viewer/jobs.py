@@ -1,0 +1,107 @@
+"""What is computed in the background for a window: generators, without threads and without Qt.
+
+None of them touches a layer or the session; whoever runs them hands their steps over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_polmap.calibration import Calibration
+from napari_polmap.errors import CalibrationError
+from napari_polmap.polarization_map import PolarizationMap
+from napari_polmap.scan import Scan
+from napari_polmap.viewer.reader import open_scan
+from napari_polmap.viewer.session import VirtualDetector
+from napari_polmap.viewer.tags import Role
+
+if TYPE_CHECKING:
+    from napari_polmap.classifiers import Classifier
+
+Image = npt.NDArray[np.float32]
+CENTER_OF_MASS = "center of mass"
+"""Key under which the virtual images hold it."""
+
+
+@dataclass(frozen=True)
+class ImageStep:
+    """A virtual image as far as it is computed.
+
+    Parameters
+    ----------
+    done, total : int
+        Positions.
+    images : dict of Role to ndarray
+        By role, shape ``(y, x)``.
+    """
+
+    done: int
+    total: int
+    images: dict[Role, Image]
+
+
+def iter_open(path: Path, options: dict[str, Any]) -> Generator[None, None, tuple[Scan, Image]]:
+    """Open a scan; returns it with a first image."""
+    yield
+    return open_scan(path, **options)
+
+
+def iter_measure(scan: Scan) -> Generator[None, None, Scan]:
+    """Measure what the file does not say of a scan's calibration."""
+    from napari_polmap.diffraction.measure import measured
+
+    yield
+    return measured(scan)
+
+
+def preset_detector(
+    kind: str, calibration: Calibration, detector_shape: tuple[int, int]
+) -> VirtualDetector | None:
+    """A preset's detector, None where center and radius of the disk are not known."""
+    from napari_polmap.diffraction.virtual import preset_mask
+
+    try:
+        return VirtualDetector(kind, preset_mask(kind, calibration, detector_shape))
+    except CalibrationError:
+        return None
+
+
+def iter_images(scan: Scan, mask: Image, center_of_mass: bool) -> Generator[ImageStep, None, None]:
+    """The virtual image of a detector, a preview first; with the center of mass if wanted."""
+    from napari_polmap.diffraction.virtual import iter_virtual, preview
+
+    total = int(np.prod(scan.scan_shape))
+    shown = {Role.VIRTUAL: np.array(preview(scan, mask), np.float32)}
+    yield ImageStep(0, total, dict(shown))
+    if center_of_mass:
+        for role in (Role.COM_KY, Role.COM_KX):
+            shown[role] = np.full(scan.scan_shape, np.nan, np.float32)
+    for step in iter_virtual(scan, {Role.VIRTUAL.value: mask}, center_of_mass=center_of_mass):
+        place = step.rows, step.columns
+        shown[Role.VIRTUAL][place] = step.images[Role.VIRTUAL.value][place]
+        if center_of_mass:
+            offsets = step.images[CENTER_OF_MASS][place]
+            shown[Role.COM_KY][place], shown[Role.COM_KX][place] = offsets[..., 0], offsets[..., 1]
+        yield ImageStep(step.done, step.total, dict(shown))
+
+
+def iter_load_classifier(name_or_path: str | Path) -> Generator[None, None, Classifier]:
+    """Read a classifier."""
+    from napari_polmap import load_classifier
+
+    yield
+    return load_classifier(name_or_path)
+
+
+def iter_save(polarization_map: PolarizationMap, path: Path) -> Generator[None, None, Path]:
+    """Save a map that nobody changes meanwhile."""
+    from napari_polmap import save_map
+
+    yield
+    return save_map(polarization_map, path)

@@ -1,0 +1,165 @@
+"""The dock "Polarization map": from the scan to the map, top to bottom."""
+
+# ruff: noqa: N802  Qt names its own methods
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import napari.viewer
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtWidgets import QFrame, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+
+from napari_polmap.viewer.session import Session
+from napari_polmap.widgets.classifier_section import ClassifierSection
+from napari_polmap.widgets.controller import Controller
+from napari_polmap.widgets.detector_section import DetectorSection
+from napari_polmap.widgets.export_section import ExportSection
+from napari_polmap.widgets.legend_section import LegendSection
+from napari_polmap.widgets.region_section import RegionSection
+from napari_polmap.widgets.run_section import RunSection
+from napari_polmap.widgets.runs import MAP, REGION, Runs
+from napari_polmap.widgets.scan_section import ScanSection
+
+_WIDTH = 360
+
+
+class PolarizationDock(QWidget):
+    """Scan, virtual detector, classifier, map, directions, regions and export.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    # napari passes the viewer where the annotation reads exactly so.
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("polmap-polarization")
+        self.controller = Controller(viewer)
+        self.session: Session = self.controller.session
+        self.runs = Runs(self.controller)
+        self.scan_section = ScanSection(self.controller)
+        self.detector_section = DetectorSection(self.controller)
+        self.classifier_section = ClassifierSection(self.controller)
+        self.run_section = RunSection(self.runs, self.classifier_section.mismatches)
+        self.legend_section = LegendSection(self.runs)
+        self.region_section = RegionSection(self.runs, self.run_section)
+        self.export_section = ExportSection(self.runs)
+        self.activity = QProgressBar()
+        self.activity.setMaximumHeight(16)
+        self._build()
+        session = self.session
+        self._connections: list[tuple[Any, Callable[..., None]]] = [
+            (session.scan_changed, self._on_scan),
+            (session.shape_asked, self.scan_section.refresh),
+            (session.detector_changed, self.detector_section.refresh),
+            (session.classifier_changed, self._on_classifier),
+            (session.map_started, self._on_map),
+            (session.map_changed, self._on_map),
+            (session.region_changed, self.region_section.refresh),
+            (self.controller.activity_changed, self._on_activity),
+            (self.controller.manager.shown_changed, self.legend_section.refresh_layers),
+            (self.runs.run_changed, self._on_run),
+            (self.runs.saved, self._on_saved),
+        ]
+        for signal, slot in self._connections:
+            signal.connect(slot)
+        self.run_section.force.toggled.connect(self.run_section.refresh)
+        # Without a reference to the dock itself, which is gone when this is called.
+        self.destroyed.connect(partial(_close, self._connections, self.controller, self.runs))
+        self._on_scan()
+        self._on_classifier()
+        self._on_activity()
+
+    def _build(self) -> None:
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.setSpacing(2)
+        for section in (
+            self.scan_section,
+            self.detector_section,
+            self.classifier_section,
+            self.run_section,
+            self.legend_section,
+            self.region_section,
+            self.export_section,
+        ):
+            column.addWidget(section)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll, 1)
+        outer.addWidget(self.activity)
+        self.setMinimumWidth(300)
+
+    def sizeHint(self) -> QSize:
+        """Qt: as wide as the labels need."""
+        return QSize(_WIDTH, 900)
+
+    def event(self, event: QEvent) -> bool:
+        """Qt: end the background work when the dock is taken out of the window."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.close_dock()
+        return super().event(event)
+
+    def close_dock(self) -> None:
+        """End the background work and stop listening."""
+        _close(self._connections, self.controller, self.runs)
+
+    # Following the session
+
+    def _on_scan(self) -> None:
+        self.scan_section.refresh()
+        self.detector_section.refresh()
+        self.classifier_section.refresh()
+        self._on_map()
+
+    def _on_classifier(self) -> None:
+        self.classifier_section.refresh()
+        self.run_section.take_classifier()
+        self.region_section.refresh()
+
+    def _on_map(self, *_: object) -> None:
+        self.run_section.refresh()
+        self.legend_section.refresh()
+        self.region_section.refresh()
+        self.export_section.refresh()
+
+    def _on_run(self) -> None:
+        self.run_section.refresh()
+        self.region_section.refresh()
+
+    def _on_saved(self, _: str) -> None:
+        self.run_section.refresh()
+
+    def _on_activity(self) -> None:
+        self.detector_section.refresh()
+        others = [a for name, a in self.controller.activities.items() if name not in (MAP, REGION)]
+        self.activity.setVisible(bool(others))
+        if others:
+            last = others[-1]
+            self.activity.setRange(0, last.total)
+            self.activity.setValue(last.done)
+            self.activity.setFormat(f"{last.text} · %p %" if last.total else last.text)
+
+
+def _close(
+    connections: list[tuple[Any, Callable[..., None]]],
+    controller: Controller,
+    runs: Runs,
+    _: object = None,
+) -> None:
+    for signal, slot in connections:
+        signal.disconnect(slot, missing_ok=True)
+    connections.clear()
+    runs.close()
+    controller.close()

@@ -1,0 +1,156 @@
+"""The dock's part about the scan: what it is, its calibration, its warnings."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from qtpy.QtWidgets import QComboBox, QLabel, QWidget
+
+from napari_polmap.viewer.session import Session
+from napari_polmap.widgets.calibration_form import CalibrationForm
+from napari_polmap.widgets.controller import Controller
+from napari_polmap.widgets.open_dialog import OpenDialog
+from napari_polmap.widgets.parts import ElidedLabel, Notice, Section, button, row, wrapped
+
+_NO_SCAN = "No scan yet. Open one here, by File > Open, or drop a file on the window."
+
+
+class ShapeQuestionForm(QWidget):
+    """Asks for the scan shape of a file of frames."""
+
+    def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        self.message = Notice("info")
+        self.shape = QComboBox()
+        self.shape.setEditable(True)
+        self.shape.setToolTip("Rows × columns of the scan, the likeliest first; or type another")
+        self.open = button("Open", "Open the file with this scan shape")
+        self.open.clicked.connect(self._answer)
+        layout = row("Scan shape", self.shape, self.open)
+        section = Section("Scan shape")
+        section.header.hide()
+        section.add(self.message)
+        section.add(layout)
+        outer = row(section)
+        self.setLayout(outer)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the question, if there is one."""
+        question = self._controller.session.question
+        self.setVisible(question is not None)
+        if question is not None:
+            self.message.tell([question.message])
+            self.shape.clear()
+            self.shape.addItems([f"{rows} × {columns}" for rows, columns in question.candidates])
+
+    def _answer(self) -> None:
+        question = self._controller.session.question
+        numbers = [int(number) for number in re.findall(r"\d+", self.shape.currentText())]
+        if question is None:
+            return
+        if len(numbers) != 2:
+            self.message.tell(["Give two numbers: rows × columns, for instance 128 × 128."])
+            return
+        options = {**question.options, "nav_shape": (numbers[0], numbers[1])}
+        self._controller.open_scan(question.path, **options)
+
+
+class ScanSection(Section):
+    """What the scan is, and its calibration.
+
+    Parameters
+    ----------
+    controller : Controller
+    """
+
+    def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
+        super().__init__("Scan", parent=parent)
+        self.controller = controller
+        self.session: Session = controller.session
+        self.name = ElidedLabel()
+        self.name.setStyleSheet("font-weight: bold;")
+        self.open = button("Open…", "Open a 4D-STEM scan, with options where the file needs them")
+        self.open.clicked.connect(self._ask_file)
+        self.add(row(self.name, self.open))
+        self.rows.itemAt(0).layout().setStretch(0, 1)
+        self.path = ElidedLabel()
+        self.path.setEnabled(False)
+        self.add(self.path)
+        self.facts = wrapped(_NO_SCAN)
+        self.add(self.facts)
+        self.question = ShapeQuestionForm(controller)
+        self.add(self.question)
+        self.warnings = Notice()
+        self.add(self.warnings)
+        self.calibration = Section("Calibration", open_=False)
+        self.summary = QLabel()
+        self.summary.setWordWrap(True)
+        self.form = CalibrationForm()
+        self.calibration.add(self.form)
+        self.add(self.summary)
+        self.add(self.calibration)
+        self.form.value_changed.connect(self._edit)
+        self.form.reset.connect(controller.reset_calibration)
+        self.refresh()
+
+    def _ask_file(self) -> None:
+        OpenDialog(self.controller, self).open()
+
+    def _edit(self, name: str, value: Any) -> None:
+        self.controller.set_calibration(**{name: value})
+        # An impossible value goes back to what holds.
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the session's scan."""
+        scan, polarization_map = self.session.scan, self.session.map
+        self.question.refresh()
+        self.calibration.setVisible(scan is not None)
+        self.path.setVisible(scan is not None and scan.path is not None)
+        self.summary.setVisible(scan is not None)
+        if scan is None:
+            self.warnings.tell([])
+            self.name.set_full("" if polarization_map is None else "Saved map")
+            self.facts.setText(_NO_SCAN if polarization_map is None else self._map_facts())
+            return
+        self.name.set_full(scan.name)
+        self.path.set_full("" if scan.path is None else str(scan.path))
+        rows, columns, ky, kx = scan.shape
+        self.facts.setText(
+            f"{rows} × {columns} positions, {ky} × {kx} px, {scan.dtype.name}, {_size(scan.nbytes)}"
+        )
+        self.warnings.tell(list(scan.warnings))
+        self.summary.setText(_summary(scan.calibration))
+        self.form.show_calibration(scan.calibration, self.session.loaded)
+
+    def _map_facts(self) -> str:
+        identity = None if self.session.map is None else self.session.map.scan
+        if identity is None or identity.path is None:
+            return "The scan of this map is not known; the map can be looked at and exported."
+        return (
+            f"The map was made from {identity.path}. Open that scan to see its patterns or to "
+            "reclassify regions."
+        )
+
+
+def _summary(calibration: Any) -> str:
+    """The values that decide whether a classifier applies, in one line."""
+    known = [
+        (calibration.step_nm, "step {:.4g} nm"),
+        (calibration.energy_kv, "{:.4g} kV"),
+        (calibration.semi_angle_mrad, "{:.4g} mrad"),
+        (calibration.cell_positions, "{:.3g} positions per cell"),
+    ]
+    parts = [text.format(value) for value, text in known if value is not None]
+    return " · ".join(parts) if parts else "Nothing is known of step, voltage and angles."
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
