@@ -80,7 +80,7 @@ docs: $(INSTALLED)
 
 tests: $(INSTALLED)
 	$(call section,Tests)
-	$(BIN)/pytest --cov $(PYTEST_ARGS)
+	$(BIN)/pytest $(PYTEST_ARGS) --cov
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage
