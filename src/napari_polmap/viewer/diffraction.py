@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 from napari.utils.notifications import show_error
 from psygnal import Signal
 
-from napari_polmap.errors import ClassifierError, PolmapError
+from napari_polmap.classifiers.matching import mismatches, unknowns
+from napari_polmap.errors import ClassifierMismatchError, PolmapError
+from napari_polmap.scan import Scan
 from napari_polmap.viewer.contrast import Contrast
 from napari_polmap.viewer.diffraction_layers import DiffractionLayers, readout
 from napari_polmap.viewer.latest import Deliver, LatestJob
@@ -24,10 +27,13 @@ from napari_polmap.viewer.reading import Reading, evidence_reading, map_reading
 from napari_polmap.viewer.session import Session, VirtualDetector
 
 if TYPE_CHECKING:
+    from napari_polmap.classifiers import Classifier
     from napari_polmap.mapping import Evidence
 
 DRAWN = "drawn"
 """`VirtualDetector.kind` of a detector drawn in the diffraction view."""
+_REST_S = 0.05
+"""How long a position must stay the newest before its evidence is computed."""
 
 
 class DiffractionController:
@@ -269,12 +275,13 @@ class DiffractionController:
         if polarization is not None and position is not None:
             self.reading = map_reading(polarization, *position)
         if self.reading is None and self.evidence is not None and classifier is not None:
-            angle = self.session.calibration.crystal_angle_deg
+            calibration = self.session.calibration
+            known = not unknowns(classifier.card, calibration)
             self.reading = evidence_reading(
                 self.evidence,
-                classifier.directions.rotated(angle),
+                classifier.directions.rotated(calibration.crystal_angle_deg),
                 classifier.threshold if polarization is None else polarization.threshold,
-                calibrated=polarization is None or polarization.confidence_calibrated,
+                calibrated=known and (polarization is None or polarization.confidence_calibrated),
             )
 
     def _explained_position(self) -> tuple[int, int] | None:
@@ -292,28 +299,29 @@ class DiffractionController:
         if not self.explaining:
             self._evidences.cancel()
             return
-        position, region, window = shown.position, self.session.region, self._window()
-
-        def steps() -> Iterator[Evidence]:
-            from napari_polmap import mapping
-
-            if position is not None:
-                yield mapping.evidence(scan, classifier, position, window=window)
-            else:
-                yield mapping.region_evidence(scan, classifier, region)
-
-        self._evidences.submit(steps, self._take_evidence, self._no_evidence)
+        window = self._window()
+        self._evidences.submit(
+            lambda: _evidence_steps(scan, classifier, shown, window),
+            self._take_evidence,
+            self._no_evidence,
+        )
 
     def _window(self) -> float | None:
         """The map's window where it was made by the chosen classifier, else the classifier's."""
         polarization, classifier = self.session.map, self.session.classifier
-        if polarization is None or polarization.classifier.get("sha256") != classifier.sha256:
+        if polarization is None or classifier is None:
             return None
-        window = polarization.classifier.get("window_cells")
-        return None if window is None else float(window)
+        made_with = polarization.classifier
+        return made_with.get("window_used_cells") if _same(made_with, classifier) else None
 
-    def _take_evidence(self, evidence: Evidence) -> None:
-        self.evidence, self.explaining = evidence, False
+    def _take_evidence(self, evidence: Evidence | None) -> None:
+        if evidence is None:
+            return
+        self.explaining = False
+        if evidence.direction is None:
+            self.notice = "There is no data at this position."
+        else:
+            self.evidence = evidence
         self._read()
         self.reading_changed.emit()
 
@@ -321,6 +329,27 @@ class DiffractionController:
         if not isinstance(error, PolmapError):
             raise error
         self.notice, self.explaining = str(error), False
-        if not isinstance(error, ClassifierError):
-            show_error(self.notice)
         self.reading_changed.emit()
+
+
+def _same(made_with: Mapping[str, Any], classifier: Classifier) -> bool:
+    return made_with.get("sha256") == classifier.sha256
+
+
+def _evidence_steps(
+    scan: Scan, classifier: Classifier, shown: ShownPattern, window: float | None
+) -> Iterator[Evidence | None]:
+    """The evidence, once the mouse rests: its window may take many patterns."""
+    from napari_polmap import mapping
+
+    time.sleep(_REST_S)
+    yield None
+    foreign = mismatches(classifier.card, classifier.calibration_of(scan))
+    if foreign:
+        raise ClassifierMismatchError(
+            f"The classifier {classifier.name!r} does not apply to this scan: {' '.join(foreign)}"
+        )
+    if shown.position is None:
+        yield mapping.region_evidence(scan, classifier, shown.values)
+    else:
+        yield mapping.evidence(scan, classifier, shown.position, window=window)

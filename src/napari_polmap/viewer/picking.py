@@ -81,8 +81,8 @@ class PositionPicker:
         pans = camera.mouse_pan
         start, moved = np.array(event.pos), False
         if follows:
-            camera.mouse_pan = False
             self._pick_at(event.position)
+            camera.mouse_pan = False  # after the pick: adding the mark resets it
         try:
             yield
             while event.type == "mouse_move":

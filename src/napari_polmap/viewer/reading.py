@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,8 @@ def map_reading(polarization: PolarizationMap, y: int, x: int) -> Reading | None
     direction = int(polarization.direction[y, x])
     if direction == NOT_COMPUTED:
         return None
+    here = {name: array[y : y + 1, x : x + 1] for name, array in polarization.arrays().items()}
+    undecided = bool(dataclasses.replace(polarization, **here).undecided[0, 0])
     status = int(polarization.status[y, x])
     by_hand = (status & STATUS_MASK) == STATUS_BY_HAND
     notes = ("set by hand",) if by_hand else ()
@@ -75,7 +78,7 @@ def map_reading(polarization: PolarizationMap, y: int, x: int) -> Reading | None
         polarization.probabilities[y, x].astype(np.float32),
         direction,
         float(polarization.confidence[y, x]),
-        undecided=bool(polarization.undecided[y, x]),
+        undecided=undecided,
         calibrated=polarization.confidence_calibrated,
         notes=notes,
     )

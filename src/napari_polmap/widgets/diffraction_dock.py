@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import napari.viewer
 from napari.qt import QtViewer
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QCloseEvent, QHideEvent, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -63,6 +63,8 @@ class DiffractionDock(QWidget):
         self._closed = False
         self._calls.connect(self._run)
         self.controller = DiffractionController(viewer, self._deliver)
+        # A window that the user closes is deleted by Qt without closing its docks.
+        self.destroyed.connect(self.controller.close)
         self.qt_viewer = QtViewer(self.controller.model)
         # Files dropped here belong to the main viewer.
         self.qt_viewer.setAcceptDrops(False)
@@ -208,6 +210,7 @@ class DiffractionDock(QWidget):
         super().showEvent(event)
         self.controller.active = True
         self._keep_docked()
+        self.window().installEventFilter(self)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Qt: read nothing while nobody looks."""
@@ -225,6 +228,12 @@ class DiffractionDock(QWidget):
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             QTimer.singleShot(0, self.close)
         return super().event(event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Qt: the window closes (one that the user closes may still ask whether it should)."""
+        if event.type() == QEvent.Type.Close and not event.spontaneous():
+            self.teardown()
+        return super().eventFilter(watched, event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Qt: end threads, give the main viewer back, and let the canvas go."""
@@ -246,7 +255,10 @@ class DiffractionDock(QWidget):
         ):
             signal.disconnect()
         controller.close()
+        # Closed, out of the window and let go at once: Qt deletes the dock itself only later.
         self.qt_viewer.close()
+        self.qt_viewer.setParent(None)
+        del self.qt_viewer
 
     def _keep_docked(self) -> None:
         """Neither float nor drag the dock: in another window the canvas loses its OpenGL context."""
