@@ -11,7 +11,6 @@ from matplotlib.image import imread
 from napari_polmap import load_map
 from napari_polmap.cli.demo import interior
 
-
 linux = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the display is known by its variables"
 )
