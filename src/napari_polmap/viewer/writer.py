@@ -73,7 +73,8 @@ def _napari_writes(path: str, data: Any, attributes: dict[str, Any]) -> list[str
     import npe2
 
     try:
-        return npe2.write(path, [(data, attributes, "labels")], plugin_name="napari")
+        # With the dot: npe2 compares beginnings, and this plugin's name begins with napari's.
+        return npe2.write(path, [(data, attributes, "labels")], plugin_name="napari.")
     except ValueError as error:
         raise ExportError(
             f"This labels layer shows no polarization map, so that it cannot be written as "

@@ -147,7 +147,7 @@ class ExportSection(Section):
 
 
 def ask_and_export(viewer: Viewer) -> None:
-    """napari's menu: open the dock and ask for a file."""
+    """Napari's menu: open the dock and ask for a file."""
     dock = show_dock(viewer, always=True)
     if dock.session.map is None:
         show_info("There is no polarization map yet: open a scan or a saved map, then run.")

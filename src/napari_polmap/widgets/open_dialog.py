@@ -135,6 +135,6 @@ class OpenDialog(QDialog):
 
 
 def ask_and_open(viewer: Viewer) -> None:
-    """napari's menu: open the dock and ask for a scan."""
+    """Napari's menu: open the dock and ask for a scan."""
     dock = show_dock(viewer, always=True)
     OpenDialog(dock.controller, dock).open()

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_polmap.widgets.parts import ElidedLabel, Notice, Section, button, row, wrapped
-from napari_polmap.widgets.runs import MAP, RunSettings, Runs
+from napari_polmap.widgets.runs import MAP, Runs, RunSettings
 
 _WHOLE, _REGION = "Whole scan", "Around the drawn region"
 _BY_ITSELF = "kept by itself in the cache folder"
