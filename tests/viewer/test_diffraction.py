@@ -11,6 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_polmap.directions import DirectionSet
+from napari_polmap.mapping import classify, evidence
 from napari_polmap.polarization_map import (
     STATUS_BY_HAND,
     STATUS_CLASSIFIED,
@@ -26,6 +27,7 @@ from napari_polmap.viewer.patterns import iter_region_pattern
 from napari_polmap.viewer.picking import MARK_NAME
 from napari_polmap.viewer.reading import evidence_reading, map_reading
 from napari_polmap.viewer.session import VirtualDetector
+from tests.synthetic import make_scan, train_quick, two_domains
 
 SHAPE = (6, 8, 24, 20)
 
@@ -356,8 +358,8 @@ def test_reading_turns_with_the_crystal(scan):
 
 
 def test_reading_of_evidence():
-    evidence = SimpleNamespace(probabilities=np.full(8, 0.125), direction=2, confidence=0.125)
-    reading = evidence_reading(evidence, DirectionSet.default(), 0.5)
+    seen = SimpleNamespace(probabilities=np.full(8, 0.125), direction=2, confidence=0.125)
+    reading = evidence_reading(seen, DirectionSet.default(), 0.5)
     assert reading.text == "undecided, most likely MU 90° · confidence 0.12"
 
 
@@ -377,6 +379,103 @@ def test_reading_follows_the_map(controller, window, scan):
     assert not heard  # another part of the map
     controller.session.note_progress(None, (slice(0, 3), slice(0, 8)))
     assert heard
+
+
+# Evidence
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    return train_quick(tmp_path_factory.mktemp("classifier"))
+
+
+@pytest.fixture(scope="module")
+def domains() -> Scan:
+    """RU on the left, LM on the right."""
+    return make_scan(two_domains((24, 32)))
+
+
+def explained(controller, window) -> None:
+    window.run_until(lambda: controller.evidence is not None or bool(controller.notice))
+
+
+def test_evidence_of_a_position(controller, window, classifier, domains):
+    controller.session.open(domains)
+    controller.session.set_position((12, 6))
+    window.run_until(lambda: shows(controller, (12, 6)))
+    assert controller.evidence is None
+    controller.session.set_classifier(classifier)
+    explained(controller, window)
+    assert controller.reading.text.startswith("RU 45° · confidence")
+    assert controller.reading.calibrated
+    assert controller.evidence.seen.shape == controller.evidence.class_means.shape[1:]
+    controller.session.set_position((12, 27))
+    window.run_until(lambda: shows(controller, (12, 27)))
+    explained(controller, window)
+    assert controller.reading.text.startswith("LM 180°")
+
+
+def test_evidence_of_a_region(controller, window, classifier, domains):
+    controller.session.open(domains)
+    controller.session.set_classifier(classifier)
+    region = np.zeros(domains.scan_shape, bool)
+    region[4:12, 2:10] = True  # one cell
+    controller.session.set_region(region)
+    window.run_until(lambda: shows(controller, None))
+    explained(controller, window)
+    assert controller.reading.text.startswith("RU 45°")
+    np.testing.assert_allclose(controller.evidence.pattern, controller.shown.values)
+
+
+def test_map_tells_the_direction_and_evidence_the_pattern(controller, window, classifier, domains):
+    controller.session.open(domains)
+    controller.session.set_classifier(classifier)
+    made = classify(domains, classifier, window=2.0)
+    controller.session.start_map(made)
+    controller.session.set_position((12, 6))
+    window.run_until(lambda: shows(controller, (12, 6)))
+    assert controller.reading.direction == made.direction[12, 6]  # at once
+    assert controller.evidence is None
+    explained(controller, window)
+    # Seen through the window the map was made with, not through the classifier's own.
+    expected = evidence(domains, classifier, (12, 6), window=2.0)
+    np.testing.assert_allclose(controller.evidence.seen, expected.seen)
+    np.testing.assert_allclose(controller.reading.probabilities, expected.probabilities, atol=2e-3)
+
+
+def test_classifier_that_does_not_apply_says_so(controller, window, classifier, domains):
+    controller.session.open(domains.calibrated(energy_kv=80.0))
+    controller.session.set_classifier(classifier)
+    controller.session.set_position((12, 6))
+    window.run_until(lambda: shows(controller, (12, 6)))
+    explained(controller, window)
+    assert "does not apply to this scan" in controller.notice
+    assert "80 kV" in controller.notice
+    assert controller.reading is None
+    assert not controller.explaining
+
+
+def test_unknown_voltage_leaves_the_confidence_uncalibrated(
+    controller, window, classifier, domains
+):
+    controller.session.open(domains.calibrated(energy_kv=None))
+    controller.session.set_classifier(classifier)
+    controller.session.set_position((12, 6))
+    window.run_until(lambda: shows(controller, (12, 6)))
+    explained(controller, window)
+    assert controller.reading.text.endswith("(uncalibrated)")
+
+
+def test_position_without_data(controller, window, classifier, domains):
+    data = domains.data.compute()
+    data[:] = 0
+    controller.session.open(Scan(data, domains.calibration))
+    controller.session.set_classifier(classifier)
+    controller.session.set_position((3, 3))
+    window.run_until(lambda: shows(controller, (3, 3)))
+    explained(controller, window)
+    assert controller.notice == "There is no data at this position."
+    assert controller.reading is None
 
 
 # Contrast and background
