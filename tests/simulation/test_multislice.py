@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -203,3 +205,9 @@ def test_impossible_simulations_are_refused(
         simulate_patterns(
             ase.Atoms(cell=cell), [(0, 0)], Microscope(), thickness, **(COARSE | options)
         )
+
+
+def test_missing_abtem_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "abtem", None)
+    with pytest.raises(PolmapError, match="simulate"):
+        simulate_patterns(ase.Atoms(cell=(8, 8, 4)), [(0, 0)], Microscope(), [0.4])
