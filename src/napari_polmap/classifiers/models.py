@@ -125,9 +125,9 @@ class PcaLda:
     """
 
     n_directions: int
-    odd: int = 48
+    odd: int = 32
     even: int = 24
-    products: int = 6
+    products: int = 12
     seed: int = 0
     features: PcaFeatures = field(init=False)
     weights_: Floats = field(init=False)
