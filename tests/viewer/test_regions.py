@@ -12,6 +12,7 @@ from napari_polmap.viewer.session import Session
 from napari_polmap.viewer.tags import Role
 
 SQUARE = np.array([[2.0, 3.0], [2.0, 8.0], [7.0, 8.0], [7.0, 3.0]])
+RIGHT = np.array([0.0, 9.0])
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_scale_and_place_of_the_drawing_count(over: Image) -> None:
 
 def test_several_shapes_add_up_and_those_outside_do_not_count(over: Image) -> None:
     shapes = Shapes(
-        [SQUARE * 0.05, (SQUARE + [0, 9]) * 0.05, SQUARE * 0.05 + 100], shape_type="polygon"
+        [SQUARE * 0.05, (SQUARE + RIGHT) * 0.05, SQUARE * 0.05 + 100], shape_type="polygon"
     )
     one = region_mask(Shapes([SQUARE * 0.05], shape_type="polygon"), over)
     mask = region_mask(shapes, over)
@@ -72,7 +73,7 @@ def test_the_region_follows_the_drawing(viewer: ViewerModel, watcher: RegionWatc
     first = session.region
     assert first is not None
     assert first[4, 5]
-    layer.add(SQUARE + [0, 8], shape_type="ellipse")
+    layer.add(SQUARE + RIGHT, shape_type="ellipse")
     assert session.region.sum() > first.sum()
     layer.selected_data = {0, 1}
     layer.remove_selected()
@@ -86,7 +87,7 @@ def test_any_shapes_layer_counts_the_chosen_one_first(
 ) -> None:
     session = watcher.session
     first = viewer.add_shapes([SQUARE * 0.05], shape_type="polygon")
-    second = viewer.add_shapes([(SQUARE + [0, 9]) * 0.05], shape_type="rectangle")
+    second = viewer.add_shapes([(SQUARE + RIGHT) * 0.05], shape_type="rectangle")
     assert watcher.layer is second
     assert session.region[4, 14]
     assert not session.region[4, 5]

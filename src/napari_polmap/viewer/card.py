@@ -14,6 +14,7 @@ _UNITS = {
     "cells": "unit cells",
     "electrons": "electrons",
 }
+_LONGEST_WORD = 32
 _SPECIAL = {
     "energy_kv": "Voltage",
     "semi_angle_mrad": "Semi-angle",
@@ -69,4 +70,6 @@ def _text(value: Any) -> str:
         if len(value) == 2 and numbers:
             return " to ".join(_text(item) for item in value)
         return ", ".join(_text(item) for item in value)
-    return str(value)
+    text = str(value)
+    # Hashes are told by their beginning.
+    return text if " " in text or len(text) <= _LONGEST_WORD else f"{text[:12]}…"

@@ -14,15 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
+from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import CalibrationError
-from napari_polmap.polarization_map import PolarizationMap
+from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
+from napari_polmap.viewer.autosave import remove_old_maps
+from napari_polmap.viewer.preferences import preferences
 from napari_polmap.viewer.reader import open_scan
 from napari_polmap.viewer.session import VirtualDetector
 from napari_polmap.viewer.tags import Role
 
 if TYPE_CHECKING:
     from napari_polmap.classifiers import Classifier
+    from napari_polmap.mapping import Progress
 
 Image = npt.NDArray[np.float32]
 CENTER_OF_MASS = "center of mass"
@@ -89,6 +93,44 @@ def iter_images(scan: Scan, mask: Image, center_of_mass: bool) -> Generator[Imag
             offsets = step.images[CENTER_OF_MASS][place]
             shown[Role.COM_KY][place], shown[Role.COM_KX][place] = offsets[..., 0], offsets[..., 1]
         yield ImageStep(step.done, step.total, dict(shown))
+
+
+def iter_warm_up() -> Generator[None, None, None]:
+    """Load and compile what the first map would otherwise make the window wait for."""
+    import importlib
+
+    from napari_polmap.viewer.layers import label_colormap
+
+    # napari takes pandas for the names of labels.
+    for module in ("pandas", "napari_polmap.mapping", "napari_polmap.export"):
+        yield
+        importlib.import_module(module)
+    yield
+    # napari compiles its colormaps of labels when the first one is used.
+    label_colormap(DirectionSet.default()).map(np.zeros((2, 2), np.uint8))
+
+
+def iter_run(
+    scan: Scan, classifier: Classifier, path: Path, options: dict[str, Any]
+) -> Generator[Progress, None, PolarizationMap]:
+    """Classify a scan into a map that grows at `path`; see `napari_polmap.iter_classify`."""
+    from napari_polmap import iter_classify
+
+    remove_old_maps(preferences().keep_maps)
+    return (yield from iter_classify(scan, classifier, out=path, **options))
+
+
+def iter_change(
+    polarization_map: PolarizationMap,
+    scan: Scan,
+    region: npt.NDArray[np.bool_],
+    classifier: Classifier,
+    options: dict[str, Any],
+) -> Generator[Progress, None, HistoryStep]:
+    """Classify a region again; see `napari_polmap.mapping.iter_reclassify`."""
+    from napari_polmap.mapping import iter_reclassify
+
+    return (yield from iter_reclassify(polarization_map, scan, region, classifier, **options))
 
 
 def iter_load_classifier(name_or_path: str | Path) -> Generator[None, None, Classifier]:

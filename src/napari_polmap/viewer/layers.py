@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LayerData = tuple[Any, dict[str, Any], str]
 
-MOST_ARROWS = 1000
+MOST_ARROWS = 600
 POLARIZATION_OPACITY = 0.75
 _ARROW_LENGTH = 0.8  # of the distance between arrows
 

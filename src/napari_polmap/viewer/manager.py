@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari.layers import Layer, Shapes
 from psygnal import Signal
 
+from napari_polmap.directions import DirectionSet
 from napari_polmap.export import LAYERS
 from napari_polmap.polarization_map import PolarizationMap
 from napari_polmap.viewer.layers import (
@@ -65,6 +66,8 @@ class LayerManager:
         self._removed: set[Role] = set()
         self._adding = False
         self._arrows_due = 0.0
+        self._due: list[Role] = []
+        self._directions: DirectionSet | None = None
         self._placed: dict[str, Any] | None = None
         self.on_opened: Callable[[Any], None] | None = None
         """Called with the viewer when a scan or map came as a layer, such as from a file."""
@@ -251,6 +254,7 @@ class LayerManager:
             )
         )
         self._removed.clear()
+        self._due = []
         self._placed = None
         for role in IMAGE_ROLES:
             if role in self.session.images and role not in self._layers:
@@ -294,10 +298,12 @@ class LayerManager:
         if polarization_map is None:
             return
         layers = map_layers(polarization_map, self._name(), self.session.calibration)
+        self._directions = polarization_map.shown_directions
+        self._due = []
         for role, (data, arguments, _) in layers.items():
             layer = self._layers.get(role)
             if layer is None:
-                self._add(role, layers[role])
+                self._due.append(role)
                 continue
             layer.metadata.update(arguments["metadata"])
             if layer.data is not data:
@@ -305,12 +311,20 @@ class LayerManager:
             if role is Role.POLARIZATION:
                 layer.colormap = arguments["colormap"]
                 layer.features = arguments["features"]
+        # The making of a layer holds the window up: a growing map adds one at each of its steps.
+        self._make_due(all_of_them=polarization_map.complete)
         self.shown_changed.emit()
+
+    def _make_due(self, *, all_of_them: bool) -> None:
+        for _ in range(len(self._due) if all_of_them else 1):
+            if self._due:
+                self._make(self._due.pop(0))
 
     def _on_map_changed(self, changed: Rectangle | None) -> None:
         polarization_map = self.session.map
         if polarization_map is None:
             return
+        self._make_due(all_of_them=changed is None)
         self._refresh_labels(polarization_map, changed)
         self._refresh_values(polarization_map, whole=changed is None)
         now = time.monotonic()
@@ -322,12 +336,11 @@ class LayerManager:
         layer = self._layers.get(Role.POLARIZATION)
         if layer is None:
             return
-        if changed is None:
-            directions = polarization_map.shown_directions
-            features = label_features(directions)
-            if list(layer.features["angle in degrees"]) != features["angle in degrees"]:
-                layer.colormap = label_colormap(directions)
-                layer.features = features
+        directions = polarization_map.shown_directions
+        if directions != self._directions:
+            self._directions = directions
+            layer.colormap = label_colormap(directions)
+            layer.features = label_features(directions)
         rows, columns = changed or (slice(None), slice(None))
         labels: npt.NDArray[np.uint8] = layer.data
         labels[rows, columns] = shown_labels(polarization_map, rows, columns)
@@ -355,4 +368,5 @@ class LayerManager:
         vectors, width = arrow_data(polarization_map)
         if len(vectors) or len(layer.data):
             layer.data = vectors
-            layer.edge_width = width
+            if layer.edge_width != width:
+                layer.edge_width = width

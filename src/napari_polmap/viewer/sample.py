@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from napari_polmap.viewer.reader import read_scan
 
 
+def demo_path() -> Path:
+    """The bundled simulated scan."""
+    return Path(str(files("napari_polmap") / "data" / "demo_knn.hspy"))
+
+
 def knn_domains() -> list[Any]:
-    """The bundled simulated scan: two domains of (K,Na)NbO3 with a wall and a defect."""
-    with as_file(files("napari_polmap") / "data" / "demo.hspy") as path:
-        return read_scan(path)
+    """Two domains of (K,Na)NbO3 with a wall and a defect, simulated."""
+    return read_scan(demo_path())

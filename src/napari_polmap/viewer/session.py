@@ -233,7 +233,6 @@ class Session:
         """Show a map from now on."""
         self.map, self.map_path = polarization_map, path
         self.map_started.emit()
-        self.map_changed.emit(None)
 
     def show_map(self, polarization_map: PolarizationMap) -> None:
         """Show a map from a file; a scan that it was not made from is let go."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QGridLayout, QLabel, QWidget
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QGridLayout, QLabel, QSizePolicy, QWidget
 
 from napari_polmap.calibration import Calibration
-from napari_polmap.widgets.parts import row
+from napari_polmap.widgets.parts import NARROW, row
 from napari_polmap.widgets.tool_buttons import IconButton
 
 _UNKNOWN = "not known"
@@ -36,7 +36,7 @@ _VALUES = (
     _Value("radius_px", "Disk radius", "px", 2, "Radius of the bright-field disk"),
     _Value(
         "rotation_deg",
-        "Detector rotation",
+        "Rotation",
         "°",
         2,
         "Turning the pattern counter-clockwise by this angle, after the flip, brings it into the "
@@ -90,7 +90,7 @@ class CalibrationForm(QWidget):
         self.flip = QCheckBox("reverse ky")
         self.flip.setToolTip(_FLIP)
         self.flip.toggled.connect(lambda on: self.value_changed.emit("flip", on))
-        self._place("flip", "Detector flip", self.flip, _FLIP)
+        self._place("flip", "Flip", self.flip, _FLIP)
 
     def _add(self, value: _Value) -> None:
         field = _field(value.unit, value.decimals, value.signed, always=value.always)
@@ -154,7 +154,9 @@ def _field(unit: str, decimals: int, signed: bool, *, always: bool = False) -> Q
     field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     if not always:
         field.setSpecialValueText(_UNKNOWN)
-    field.setMinimumWidth(60)
+    # As wide as the dock lets it: by itself it would ask for its largest number.
+    field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    field.setStyleSheet(NARROW)
     return field
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_polmap.viewer.card import card_lines
 from napari_polmap.widgets.controller import Controller
-from napari_polmap.widgets.parts import Notice, Section, button, row, wrapped
+from napari_polmap.widgets.parts import Notice, Section, button, combo, row, wrapped
 
 _CHOOSE = "Choose a classifier…"
 
@@ -26,9 +26,7 @@ class ClassifierSection(Section):
         super().__init__("Classifier", parent=parent)
         self.controller = controller
         self.session = controller.session
-        self.names = QComboBox()
-        self.names.setToolTip("Installed classifiers; those of your own come after the bundled")
-        self.names.setMinimumContentsLength(12)
+        self.names = combo("Installed classifiers; those of your own come after the bundled")
         self.names.activated.connect(self._choose)
         self.file = button("File…", "Use a classifier file (.safetensors)")
         self.file.clicked.connect(self._ask_file)

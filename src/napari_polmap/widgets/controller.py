@@ -19,6 +19,7 @@ from napari_polmap.viewer.jobs import (
     iter_load_classifier,
     iter_measure,
     iter_open,
+    iter_warm_up,
     preset_detector,
 )
 from napari_polmap.viewer.manager import LayerManager
@@ -30,6 +31,7 @@ from napari_polmap.widgets.workers import Job
 
 BRIGHT_FIELD = "bright field"
 DRAWN = "drawn"
+WARM_UP = "warm-up"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Controller:
         ]
         for signal, slot in self._connections:
             signal.connect(slot)
+        self.start(WARM_UP, Activity("Getting ready"), iter_warm_up)
         if self.session.scan is not None or self.session.map is not None:
             self._on_scan_opened()
 

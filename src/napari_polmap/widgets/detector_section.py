@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_polmap.widgets.controller import DRAWN, Controller
-from napari_polmap.widgets.parts import Notice, Section, row
+from napari_polmap.widgets.parts import Notice, Section, combo, row
 
 _PRESETS = ("bright field", "annular bright field", "annular dark field")
 _DRAWN_TEXT = "drawn in the diffraction view"
@@ -25,17 +25,15 @@ class DetectorSection(Section):
         super().__init__("Virtual detector", parent=parent)
         self.controller = controller
         self.session = controller.session
-        self.kind = QComboBox()
+        self.kind = combo("Which part of each pattern the virtual image sums up")
         for kind in _PRESETS:
             self.kind.addItem(kind.capitalize(), kind)
         self.kind.addItem(_DRAWN_TEXT.capitalize(), DRAWN)
-        self.kind.setToolTip("Which part of each pattern the virtual image sums up")
         self.center_of_mass = QCheckBox("Center of mass")
         self.center_of_mass.setToolTip(
             "Also compute where each pattern's center of mass lies against the disk's center, as "
             "two images in detector pixels"
         )
-        self.kind.setMinimumContentsLength(10)
         line = row(self.kind, self.center_of_mass)
         line.setStretch(0, 1)
         self.add(line)

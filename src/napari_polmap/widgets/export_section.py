@@ -9,14 +9,14 @@ from typing import Any
 
 from napari.utils.notifications import show_info
 from napari.viewer import Viewer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
 
 from napari_polmap.polarization_map import PolarizationMap
 from napari_polmap.viewer.layers import POLARIZATION_OPACITY
 from napari_polmap.viewer.reader import show_dock
 from napari_polmap.viewer.tags import Role
 from napari_polmap.widgets.controller import Activity
-from napari_polmap.widgets.parts import Section, button, row
+from napari_polmap.widgets.parts import Section, button, combo, row
 from napari_polmap.widgets.runs import Runs
 
 
@@ -88,7 +88,7 @@ class ExportSection(Section):
         super().__init__("Export", parent=parent)
         self.runs = runs
         self.session = runs.session
-        self.kind = QComboBox()
+        self.kind = combo("What is written")
         for kind, format_ in FORMATS.items():
             self.kind.addItem(f"{format_.label} ({format_.ending})", kind)
             self.kind.setItemData(self.kind.count() - 1, format_.tooltip, 3)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QFontMetrics, QResizeEvent
 from qtpy.QtWidgets import (
+    QComboBox,
     QHBoxLayout,
     QLabel,
     QLayout,
@@ -21,6 +22,9 @@ NOTICE_COLORS = {
     "warning": ("rgba(229, 160, 13, 45)", "rgb(229, 160, 13)"),
     "info": ("rgba(110, 140, 190, 40)", "rgb(110, 140, 190)"),
 }
+
+NARROW = "QDoubleSpinBox { min-width: 48px; padding: 1px 2px; }"
+"""Style of a number field narrower than napari's."""
 
 
 class Section(QWidget):
@@ -139,6 +143,16 @@ def button(text: str, tooltip: str) -> QPushButton:
     made = QPushButton(text)
     made.setToolTip(tooltip)
     made.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
+    return made
+
+
+def combo(tooltip: str) -> QComboBox:
+    """A list to choose from that does not ask for the width of its longest entry."""
+    made = QComboBox()
+    made.setToolTip(tooltip)
+    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    made.setMinimumContentsLength(8)
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return made
 
 

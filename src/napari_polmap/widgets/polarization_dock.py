@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 import napari.viewer
-from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from napari_polmap.viewer.session import Session
 from napari_polmap.widgets.classifier_section import ClassifierSection
-from napari_polmap.widgets.controller import Controller
+from napari_polmap.widgets.controller import WARM_UP, Controller
 from napari_polmap.widgets.detector_section import DetectorSection
 from napari_polmap.widgets.export_section import ExportSection
 from napari_polmap.widgets.legend_section import LegendSection
@@ -24,6 +25,8 @@ from napari_polmap.widgets.runs import MAP, REGION, Runs
 from napari_polmap.widgets.scan_section import ScanSection
 
 _WIDTH = 360
+_IDLE_MS = 500
+_COUNT_SECONDS = 1.0
 
 
 class PolarizationDock(QWidget):
@@ -52,6 +55,7 @@ class PolarizationDock(QWidget):
         self.activity.setMaximumHeight(16)
         self._build()
         session = self.session
+        self._count_due = 0.0
         self._connections: list[tuple[Any, Callable[..., None]]] = [
             (session.scan_changed, self._on_scan),
             (session.shape_asked, self.scan_section.refresh),
@@ -115,6 +119,23 @@ class PolarizationDock(QWidget):
         """End the background work and stop listening."""
         _close(self._connections, self.controller, self.runs)
 
+    def when_idle(self, actions: Iterable[Callable[[], object]]) -> None:
+        """Do things one after the other, each when the background work before it is done."""
+        waiting = list(actions)
+        timer = QTimer(self)
+        timer.setInterval(_IDLE_MS)
+
+        def look() -> None:
+            if self.controller.busy:
+                return
+            if waiting:
+                waiting.pop(0)()
+            if not waiting:
+                timer.stop()
+
+        timer.timeout.connect(look)
+        timer.start()
+
     # Following the session
 
     def _on_scan(self) -> None:
@@ -128,14 +149,19 @@ class PolarizationDock(QWidget):
         self.run_section.take_classifier()
         self.region_section.refresh()
 
-    def _on_map(self, *_: object) -> None:
+    def _on_map(self, changed: object = None) -> None:
+        # While a map grows, counting all of it at every step would hold up the drawing.
+        now = time.monotonic()
+        if changed is not None and now < self._count_due:
+            return
+        self._count_due = now + _COUNT_SECONDS
         self.run_section.refresh()
         self.legend_section.refresh()
         self.region_section.refresh()
         self.export_section.refresh()
 
     def _on_run(self) -> None:
-        self.run_section.refresh()
+        self.run_section.refresh_run()
         self.region_section.refresh()
 
     def _on_saved(self, _: str) -> None:
@@ -143,7 +169,8 @@ class PolarizationDock(QWidget):
 
     def _on_activity(self) -> None:
         self.detector_section.refresh()
-        others = [a for name, a in self.controller.activities.items() if name not in (MAP, REGION)]
+        apart = (MAP, REGION, WARM_UP)
+        others = [a for name, a in self.controller.activities.items() if name not in apart]
         self.activity.setVisible(bool(others))
         if others:
             last = others[-1]

@@ -8,14 +8,22 @@ from pathlib import Path
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDoubleSpinBox,
     QFileDialog,
     QProgressBar,
     QWidget,
 )
 
-from napari_polmap.widgets.parts import ElidedLabel, Notice, Section, button, row, wrapped
+from napari_polmap.widgets.parts import (
+    NARROW,
+    ElidedLabel,
+    Notice,
+    Section,
+    button,
+    combo,
+    row,
+    wrapped,
+)
 from napari_polmap.widgets.runs import MAP, Runs, RunSettings
 
 _WHOLE, _REGION = "Whole scan", "Around the drawn region"
@@ -45,15 +53,14 @@ class RunSection(Section):
         self.window.setRange(0.0, 20.0)
         self.window.setSingleStep(0.25)
         self.window.setDecimals(2)
+        self.window.setStyleSheet(NARROW)
         self.window.setToolTip(
             "Width of the weighted mean over neighboring patterns, in unit cells: wider is surer, "
             "narrower follows walls more closely; 0 takes each pattern alone"
         )
         self.window.valueChanged.connect(self._note_window)
-        self.where = QComboBox()
+        self.where = combo("Which positions are classified")
         self.where.addItems([_WHOLE, _REGION])
-        self.where.setToolTip("Which positions are classified")
-        self.where.setMinimumContentsLength(10)
         self.add(row("Window (cells)", self.window, self.where))
         self.target = ElidedLabel(f"Map: {_BY_ITSELF}")
         self.target.setEnabled(False)
@@ -123,6 +130,11 @@ class RunSection(Section):
 
     def refresh(self) -> None:
         """Show whether a map can be made, is being made, or is there."""
+        self.refresh_run()
+        self._show_state()
+
+    def refresh_run(self) -> None:
+        """Show whether a map can be made or is being made."""
         scan, classifier = self.session.scan, self.session.classifier
         running, foreign = self.runs.running, self._mismatches()
         self.force.setVisible(bool(foreign))
@@ -139,7 +151,6 @@ class RunSection(Section):
         self.go_on.setVisible(self.runs.unfinished is not None and not running)
         self.cancel.setEnabled(running)
         self._show_progress()
-        self._show_state()
         target = self._out or self.session.map_path
         shown = _BY_ITSELF if target is None else str(target)
         self.target.set_full(f"Map: {shown}")

@@ -13,8 +13,8 @@ from psygnal import Signal
 
 from napari_polmap.errors import PolmapError
 from napari_polmap.polarization_map import HistoryStep
-from napari_polmap.viewer.autosave import new_map_path, remove_old_maps
-from napari_polmap.viewer.jobs import iter_save
+from napari_polmap.viewer.autosave import new_map_path
+from napari_polmap.viewer.jobs import iter_change, iter_run, iter_save
 from napari_polmap.viewer.preferences import preferences
 from napari_polmap.viewer.session import Rectangle
 from napari_polmap.widgets.controller import Activity, Controller
@@ -94,8 +94,6 @@ class Runs:
         resume : bool
             Continue the map of the run that was cancelled.
         """
-        from napari_polmap.mapping import iter_classify
-
         scan, classifier = self.session.scan, self.session.classifier
         if scan is None or classifier is None:
             show_error("Open a scan and choose a classifier first.")
@@ -105,9 +103,7 @@ class Runs:
             show_error("Draw a region over the scan first, or run over the whole scan.")
             return
         path = self.session.map_path if resume else settings.out
-        if path is None:
-            remove_old_maps(preferences().keep_maps - 1)
-            path = new_map_path(scan.name)
+        path = path or new_map_path(scan.name)
         started = False
         last: Progress | None = None
 
@@ -131,21 +127,23 @@ class Runs:
             self._finish_run(last, settings if started else None)
             self.tell_error(error)
 
-        threshold = preferences().threshold
+        options = {
+            "region": region,
+            "window": settings.window_cells,
+            # 0: the classifier's own.
+            "threshold": preferences().threshold or None,
+            "resume": resume,
+            "force": settings.force,
+        }
         self.unfinished = None
         self.controller.start(
             MAP,
             Activity("Reading the scan"),
-            lambda: iter_classify(
-                scan,
-                classifier,
-                region=region,
-                window=settings.window_cells,
-                threshold=threshold or None,
-                out=path,
-                resume=resume,
-                force=settings.force,
-            ),
+            iter_run,
+            scan,
+            classifier,
+            path,
+            options,
             on_steps=step,
             on_done=done,
             on_stopped=stopped,
@@ -177,8 +175,6 @@ class Runs:
 
     def reclassify(self, window_cells: float, *, force: bool = False) -> None:
         """Classify the drawn region again, as a step that can be undone."""
-        from napari_polmap.mapping import iter_reclassify
-
         scan, classifier = self.session.scan, self.session.classifier
         polarization_map, region = self.session.map, self.session.region
         if scan is None or classifier is None or polarization_map is None:
@@ -195,9 +191,12 @@ class Runs:
         self.controller.start(
             REGION,
             Activity("Reclassifying the region"),
-            lambda: iter_reclassify(
-                polarization_map, scan, region, classifier, window=window_cells, force=force
-            ),
+            iter_change,
+            polarization_map,
+            scan,
+            region,
+            classifier,
+            {"window": window_cells, "force": force},
             on_steps=lambda steps: self.controller.tell(
                 REGION, _activity("Reclassifying the region", steps[-1])
             ),

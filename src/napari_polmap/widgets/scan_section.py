@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from qtpy.QtWidgets import QComboBox, QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_polmap.viewer.session import Session
 from napari_polmap.widgets.calibration_form import CalibrationForm
 from napari_polmap.widgets.controller import Controller
 from napari_polmap.widgets.open_dialog import OpenDialog
-from napari_polmap.widgets.parts import ElidedLabel, Notice, Section, button, row, wrapped
+from napari_polmap.widgets.parts import ElidedLabel, Notice, Section, button, combo, row, wrapped
 
 _NO_SCAN = "No scan yet. Open one here, by File > Open, or drop a file on the window."
 
@@ -23,9 +23,8 @@ class ShapeQuestionForm(QWidget):
         super().__init__(parent)
         self._controller = controller
         self.message = Notice("info")
-        self.shape = QComboBox()
+        self.shape = combo("Rows × columns of the scan, the likeliest first; or type another")
         self.shape.setEditable(True)
-        self.shape.setToolTip("Rows × columns of the scan, the likeliest first; or type another")
         self.open = button("Open", "Open the file with this scan shape")
         self.open.clicked.connect(self._answer)
         layout = row("Scan shape", self.shape, self.open)

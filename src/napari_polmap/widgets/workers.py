@@ -6,6 +6,7 @@ come faster than the window should draw are handed over together.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -17,8 +18,13 @@ from napari.qt.threading import create_worker
 SECONDS_BETWEEN_STEPS = 0.15
 """The window draws what came about this often; a job can be cancelled at each of its steps."""
 
+SWITCH_SECONDS = 0.001
+"""While a job runs, Python threads take turns this often, so that drawing, which asks for its turn
+at every OpenGL call, need not wait 5 ms (Python's own setting) each time."""
+
 Steps = Callable[..., Generator[Any, None, Any]]
 
+_SWITCH_SECONDS_BEFORE = sys.getswitchinterval()
 _alive: set[Job] = set()
 """Jobs under way; Qt would forget the slots of one that nobody holds."""
 
@@ -73,6 +79,7 @@ class Job:
         self._worker.aborted.connect(self._take_abort)
         self._worker.finished.connect(self._end)
         _alive.add(self)
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._worker.start()
 
     def stop(self) -> None:
@@ -113,6 +120,8 @@ class Job:
 
     def _end(self) -> None:
         _alive.discard(self)
+        if not _alive:
+            sys.setswitchinterval(_SWITCH_SECONDS_BEFORE)
 
 
 def _paced(
