@@ -127,18 +127,27 @@ def test_only_the_newest_position_is_shown(controller, window, scan):
     assert [s.position for s in shown if s is not None] == [(1, 7)]
 
 
-def test_mark_follows_the_position_and_leaves_the_selection(controller, viewer, scan):
+def test_mark_follows_the_position_and_leaves_the_selection(controller, window, viewer, scan):
     image = viewer.add_image(np.zeros(scan.scan_shape), scale=(0.05, 0.05))
     controller.session.open(scan)
     controller.session.set_position((2, 3))
+    window.run_until(lambda: shows(controller, (2, 3)))
     mark = viewer.layers[MARK_NAME]
     np.testing.assert_array_equal(mark.data, [(2, 3)])
     np.testing.assert_allclose(mark.scale, (0.05, 0.05))
     assert viewer.layers.selection.active is image
     controller.session.set_position((4, 5))
+    window.run_until(lambda: shows(controller, (4, 5)))
     np.testing.assert_array_equal(mark.data, [(4, 5)])
+    # It keeps its size on the screen.
+    size = float(mark.size[0])
+    viewer.scene.camera.zoom *= 2
+    np.testing.assert_allclose(mark.size, size / 2)
+    controller.session.recalibrate(scan.calibrated(step_nm=0.1))
+    np.testing.assert_allclose(mark.scale, (0.1, 0.1))
     viewer.layers.remove(mark)  # the user may
     controller.session.set_position((0, 1))
+    window.run_until(lambda: shows(controller, (0, 1)))
     np.testing.assert_array_equal(viewer.layers[MARK_NAME].data, [(0, 1)])
     controller.session.set_position(None)
     assert MARK_NAME not in viewer.layers
@@ -265,12 +274,13 @@ def test_choosing_a_preset_hides_the_drawn_shapes_until_a_tool_is_taken(controll
     np.testing.assert_array_equal(controller.session.detector.mask, drawn.mask)
 
 
-def test_hidden_view_reads_nothing_until_it_is_seen(controller, window, scan):
+def test_hidden_view_reads_nothing_until_it_is_seen(controller, window, viewer, scan):
     controller.session.open(scan)
     controller.active = False
     controller.session.set_position((1, 1))
     assert not controller.busy
     assert controller.shown is None
+    assert MARK_NAME in viewer.layers
     controller.active = True
     window.run_until(lambda: shows(controller, (1, 1)))
 
@@ -309,6 +319,7 @@ def test_closing_gives_the_main_viewer_back(viewer, window, scan):
     controller = DiffractionController(viewer, window.deliver)
     controller.session.open(scan)
     controller.session.set_position((1, 1))
+    window.run_until(lambda: shows(controller, (1, 1)))
     assert MARK_NAME in viewer.layers
     controller.close()
     assert viewer.mouse_drag_callbacks == before

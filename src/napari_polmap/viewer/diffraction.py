@@ -162,6 +162,8 @@ class DiffractionController:
 
     def _on_position(self) -> None:
         position, scan = self.session.position, self.session.scan
+        if not self._active or position is None or scan is None:
+            self.picker.show_mark(position)
         if not self._active:
             self._missed = self._on_position
             return
@@ -220,12 +222,12 @@ class DiffractionController:
 
     def set_tool(self, mode: str) -> None:
         """Draw or edit the virtual detector; shapes drawn before count again."""
-        self.layers.set_tool(mode)
         detector = self.session.detector
         if mode != "pan_zoom" and (detector is None or detector.kind != DRAWN):
             self.layers.show_outline(None)
             if self.layers.drawn_mask() is not None:
                 self._on_drawn()
+        self.layers.set_tool(mode)
 
     def clear_drawn(self) -> None:
         """Remove the drawn detector; the one chosen before it comes back."""
@@ -253,6 +255,9 @@ class DiffractionController:
     def _show(self, shown: ShownPattern) -> None:
         self.shown = shown
         self.layers.show(shown.grey)
+        # In the same turn as the pattern, so that Qt puts the window together once, not twice.
+        if shown.position is not None:
+            self.picker.show_mark(shown.position)
         self.pattern_changed.emit()
 
     def _show_and_explain(self, shown: ShownPattern) -> None:

@@ -72,8 +72,13 @@ class DiffractionLayers:
 
     def show(self, grey: npt.NDArray[np.uint8]) -> None:
         """Draw a pattern's grey values, shape ``(ky, kx)``."""
-        if self._pattern is not None and grey.shape == self._shape:
-            self._pattern.data = grey
+        if self._pattern is None or grey.shape != self._shape:
+            return
+        # In place: new `data` would also work out extents and thumbnails, twice the time.
+        self._pattern.data[...] = grey
+        if self._pattern.visible:
+            self._pattern.refresh(thumbnail=False, highlight=False, extent=False)
+        else:
             self._pattern.visible = True
 
     def hide_pattern(self) -> None:
@@ -82,23 +87,22 @@ class DiffractionLayers:
             self._pattern.visible = False
 
     def show_outline(self, mask: npt.NDArray[np.floating] | None) -> None:
-        """Outline a virtual detector that was not drawn here; None takes it away."""
+        """Outline a virtual detector that was not drawn here, instead of the drawn shapes."""
         if self._outline is None:
             return
         lines = [] if mask is None or np.shape(mask) != self._shape else _outlines(mask)
         self._outline.data = []
         if lines:
             self._outline.add_paths(lines, edge_width=self._line_width(), edge_color=DETECTOR_COLOR)
-        if self._detector is not None and self._detector.visible == bool(lines):
-            self._detector.visible = not lines
+        _set_visible(self._outline, bool(lines))
+        _set_visible(self._detector, not lines and self._detector.nshapes > 0)
 
     def set_tool(self, mode: str) -> None:
         """Draw or edit the virtual detector with one of `TOOLS`."""
         if self._detector is None:
             return
         if mode != "pan_zoom":
-            if not self._detector.visible:
-                self._detector.visible = True  # napari brings the last mode back with it
+            _set_visible(self._detector, True)  # napari brings the last mode back with it
             self.model.layers.selection.active = self._detector
         self._detector.mode = mode
 
@@ -179,6 +183,7 @@ class DiffractionLayers:
                 face_color="transparent",
                 edge_width=self._line_width(),
             )
+        _set_visible(self._disk, bool(self._disk.nshapes))
 
     def _line_width(self) -> float:
         return max(self._shape or (1, 1)) / _OUTLINE_PIXELS
@@ -250,6 +255,12 @@ def readout(
             wavelength = electron_wavelength_nm(calibration.energy_kv) * 10
             parts.append(f"{angle * 1e-3 / wavelength:.3f} 1/Å")
     return " · ".join(parts)
+
+
+def _set_visible(layer: Layer, visible: bool) -> None:
+    """Hide what is empty: in software OpenGL each layer of shapes costs a millisecond or two."""
+    if layer.visible != visible:
+        layer.visible = visible
 
 
 def _outlines(mask: npt.NDArray[np.floating]) -> list[npt.NDArray[np.float64]]:

@@ -14,6 +14,7 @@ from napari_polmap.viewer.session import Session
 MARK_NAME = "probe position"
 CLICK_PIXELS = 4
 """A press and release no further apart than this (screen pixels) is a click."""
+MARK_PIXELS = 20
 FOLLOW_MODIFIER = "Shift"
 
 HINT = (
@@ -27,7 +28,8 @@ class PositionPicker:
     """Turns clicks and drags over the scan's layers into `Session.position`, and marks it.
 
     A click picks; a drag picks with Shift held or while `follow` is on, and pans otherwise. In a
-    layer's drawing and editing modes the mouse belongs to that mode.
+    layer's drawing and editing modes the mouse belongs to that mode. The mark is moved by
+    `show_mark`, together with what is shown of the position.
 
     Parameters
     ----------
@@ -42,15 +44,15 @@ class PositionPicker:
         self.follow = False
         self._mark: Points | None = None
         viewer.mouse_drag_callbacks.append(self._on_drag)
-        session.position_changed.connect(self._show_mark)
-        session.scan_changed.connect(self._show_mark)
+        session.scan_changed.connect(self._place_mark)
+        viewer.scene.camera.events.zoom.connect(self._size_mark)
 
     def close(self) -> None:
         """Leave the viewer as it was found."""
         if self._on_drag in self.viewer.mouse_drag_callbacks:
             self.viewer.mouse_drag_callbacks.remove(self._on_drag)
-        self.session.position_changed.disconnect(self._show_mark, missing_ok=True)
-        self.session.scan_changed.disconnect(self._show_mark, missing_ok=True)
+        self.session.scan_changed.disconnect(self._place_mark, missing_ok=True)
+        self.viewer.scene.camera.events.zoom.disconnect(self._size_mark)
         self._remove_mark()
 
     def pick(self, y: int, x: int) -> None:
@@ -102,16 +104,32 @@ class PositionPicker:
         if position is not None:
             self.pick(*position)
 
-    def _show_mark(self) -> None:
-        position = self.session.position
+    def show_mark(self, position: tuple[int, int] | None) -> None:
+        """Mark a position; None takes the mark away."""
         if position is None or self.session.scan_shape is None:
             self._remove_mark()
-            return
-        if self._mark is None or self._mark not in self.viewer.layers:
+        elif self._mark is None or self._mark not in self.viewer.layers:
             self._add_mark(position)
-        self._mark.data = [position]
-        for name, value in geometry(self.session.calibration).items():
-            setattr(self._mark, name, value)
+        else:
+            # In place: new `data` would also work out extents and thumbnails.
+            self._mark.data[0] = position
+            self._mark.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def _place_mark(self) -> None:
+        if self._mark is not None and self._mark in self.viewer.layers:
+            for name, value in geometry(self.session.calibration).items():
+                setattr(self._mark, name, value)
+            self._size_mark()
+
+    def _mark_size(self) -> float:
+        """Size in positions that fills a fixed number of screen pixels."""
+        scale = geometry(self.session.calibration)["scale"][0]
+        return MARK_PIXELS / (self.viewer.scene.camera.zoom * scale)
+
+    def _size_mark(self) -> None:
+        # Under napari's own limits in screen pixels a symbol with a border is nothing but border.
+        if self._mark is not None and self._mark in self.viewer.layers:
+            self._mark.size = self._mark_size()
 
     def _add_mark(self, position: tuple[int, int]) -> None:
         active = self.viewer.layers.selection.active
@@ -120,8 +138,7 @@ class PositionPicker:
             [position],
             name=MARK_NAME,
             symbol="cross",
-            size=1,
-            canvas_size_limits=(15, 25),
+            size=self._mark_size(),
             face_color="white",
             border_color="black",
             border_width=0.08,

@@ -66,7 +66,7 @@ class ProbabilityBars(QWidget):
         metrics = self.fontMetrics()
         labels = [reading.directions.label(i) for i in range(len(reading.directions))]
         left = max(metrics.horizontalAdvance(label) for label in labels) + 10
-        right = metrics.horizontalAdvance("100 %") + 8
+        right = metrics.horizontalAdvance("100 %") + 14  # bold is wider
         height, room = self._row_height(), max(10, self.width() - left - right)
         text = self.palette().color(QPalette.ColorRole.WindowText)
         track = QColor(text)
@@ -130,14 +130,14 @@ class Picture(QWidget):
         return QSize(128, 128)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
-        """Qt: draw the image in the middle."""
+        """Qt: draw the image below its caption."""
         if self._image is None:
             return
         painter = QPainter(self)
         painter.setOpacity(_STALE_OPACITY if self.stale else 1.0)
         size = self._image.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
-        left, top = (self.width() - size.width()) / 2, (self.height() - size.height()) / 2
-        painter.drawImage(QRectF(left, top, size.width(), size.height()), self._image)
+        left = (self.width() - size.width()) / 2
+        painter.drawImage(QRectF(left, 0, size.width(), size.height()), self._image)
         painter.end()
 
 
@@ -165,6 +165,7 @@ class EvidencePanel(QWidget):
         self.captions = (QLabel(), QLabel())
         for caption in self.captions:
             caption.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.compare = QWidget()
         grid = QGridLayout(self.compare)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -174,9 +175,10 @@ class EvidencePanel(QWidget):
         choose.addWidget(self.view, 1)
         grid.addLayout(choose, 0, 0, 1, 2)
         for column in (0, 1):
-            grid.addWidget(self.pictures[column], 1, column)
-            grid.addWidget(self.captions[column], 2, column)
-        grid.setRowStretch(1, 1)
+            grid.addWidget(self.captions[column], 1, column)
+            grid.addWidget(self.pictures[column], 2, column)
+            grid.setColumnStretch(column, 1)
+        grid.setRowStretch(2, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.result)
