@@ -35,6 +35,7 @@ def test_same_microscope_matches() -> None:
         ({"energy_kv": 300.0}, "voltage is 300 kV"),
         ({"semi_angle_mrad": 1.03}, "semi-angle is 1.03 mrad"),
         ({"lattice_nm": 0.55}, "overlap of the diffracted disks"),
+        ({"step_nm": 3.125}, "scan step is 3.125 nm"),
     ],
 )
 def test_other_microscope_or_crystal_does_not(values: dict[str, float], words: str) -> None:
@@ -51,4 +52,5 @@ def test_unknown_values_are_named_not_guessed() -> None:
 def test_step_beyond_the_range_is_told() -> None:
     assert step_warning(CARD, CALIBRATION) is None
     assert step_warning(CARD, Calibration()) is None
-    assert "3.125 nm" in str(step_warning(CARD, CALIBRATION.updated("user", step_nm=3.125)))
+    assert "0.08 nm" in str(step_warning(CARD, CALIBRATION.updated("user", step_nm=0.08)))
+    assert mismatches(CARD, CALIBRATION.updated("user", step_nm=0.08)) == []

@@ -10,6 +10,8 @@ from napari_polmap.calibration import Calibration, electron_wavelength_nm
 TOLERANCES = {"energy_kv": 0.05, "semi_angle_mrad": 0.08, "overlap": 0.08}
 """Relative departures from the card that a classifier's training covers, unless it states its
 own."""
+_TOO_COARSE = 2.0
+"""Times the card's largest step from which single positions no longer tell a direction."""
 
 
 def overlap(energy_kv: float, semi_angle_mrad: float, lattice_nm: float) -> float:
@@ -46,6 +48,12 @@ def mismatches(card: Mapping[str, Any], calibration: Calibration) -> list[str]:
                 f"The scan's {label} is {value:.4g} {unit}, but the classifier was trained for "
                 f"{expected:.4g} {unit} (within {tolerances[name]:.0%})."
             )
+    limits, step = card.get("step_nm"), calibration.step_nm
+    if limits is not None and step is not None and step > _TOO_COARSE * limits[1]:
+        found.append(
+            f"The scan step is {step:.4g} nm, but the classifier averages over the positions of a "
+            f"unit cell, which takes steps of at most {limits[1]:.3g} nm."
+        )
     known = (calibration.energy_kv, calibration.semi_angle_mrad, calibration.lattice_nm)
     expected = card.get("overlap")
     if expected is not None and not found and None not in known:
@@ -75,6 +83,8 @@ def step_warning(card: Mapping[str, Any], calibration: Calibration) -> str | Non
     if limits is None or calibration.step_nm is None:
         return None
     low, high = limits
+    if calibration.step_nm > _TOO_COARSE * high:
+        return None  # already a mismatch
     if low * 0.98 <= calibration.step_nm <= high * 1.02:
         return None
     return (

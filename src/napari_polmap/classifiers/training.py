@@ -24,8 +24,9 @@ from napari_polmap.io.datasets import LabelledDataset, LabelledScan, load_datase
 from napari_polmap.metrics import coverage, expected_calibration_error, selective_accuracy
 
 _VECTORS_PER_CLASS = 512
-_WANTED_ACCURACY = 0.95
-_HIGHEST_THRESHOLD = 0.9
+_WANTED_ACCURACY = 0.9
+_THRESHOLDS = (0.3, 0.6)
+"""Above the highest a calibrated direction is more likely right than wrong: never hide that."""
 
 
 @dataclass(frozen=True)
@@ -270,8 +271,8 @@ def _calibrate(
     calibrated = calibration.apply(probabilities)
     confidence = calibrated.max(axis=1)
     right = calibrated.argmax(axis=1) == directions
-    threshold = _HIGHEST_THRESHOLD
-    for candidate in np.arange(0.3, _HIGHEST_THRESHOLD, 0.01):
+    threshold = _THRESHOLDS[1]
+    for candidate in np.arange(*_THRESHOLDS, 0.01):
         if selective_accuracy(confidence, right, candidate) >= _WANTED_ACCURACY:
             threshold = float(round(candidate, 2))
             break
@@ -329,8 +330,6 @@ def _card(
         if recipe.window_cells:
             # Steps at which the window averages the lattice out, whatever the step in training.
             card["step_nm"] = [0.002, round(card["lattice_nm"] / 7, 4)]
-    if "step_nm" not in card and known("step_nm"):
-        card["step_nm"] = [min(known("step_nm")), max(known("step_nm"))]
     return card
 
 

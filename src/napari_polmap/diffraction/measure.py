@@ -1,0 +1,106 @@
+"""Measure what a scan's file does not tell: disk, lattice period, and what follows from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_polmap.calibration import Calibration
+from napari_polmap.diffraction.disk import measure_disk
+from napari_polmap.diffraction.lattice import lattice_period
+from napari_polmap.diffraction.virtual import preset_mask
+from napari_polmap.errors import CalibrationError
+from napari_polmap.scan import Scan
+
+_LATTICE_BYTES = 96 * 2**20
+_LARGEST_PERIOD_NM = 3.0
+"""What repeats over longer distances is no unit cell."""
+
+
+def measured(scan: Scan) -> Scan:
+    """The scan with center and radius of the disk, lattice period and semi-angle filled in.
+
+    Values that are known stay as they are; what could not be measured is told in the scan's
+    warnings.
+
+    Parameters
+    ----------
+    scan : Scan
+
+    Raises
+    ------
+    ScanError
+        If the patterns cannot be read.
+    """
+    warnings = list(scan.warnings)
+    calibration = scan.calibration
+    if calibration.center_px is None or calibration.radius_px is None:
+        calibration = _with_disk(scan, warnings)
+    scan = scan.with_calibration(_derived(calibration), tuple(warnings))
+    if scan.calibration.lattice_nm is None and scan.calibration.step_nm is not None:
+        period = _period(scan)
+        if period is not None and period * scan.calibration.step_nm < _LARGEST_PERIOD_NM:
+            scan = scan.calibrated("measured", lattice_nm=period * scan.calibration.step_nm)
+    return scan
+
+
+def _with_disk(scan: Scan, warnings: list[str]) -> Calibration:
+    patterns = scan.strided()
+    finite = np.isfinite(patterns).all(axis=(1, 2)) if patterns.dtype.kind == "f" else None
+    if finite is not None and not finite.all():
+        warnings.append(
+            f"{1 - finite.mean():.0%} of the sampled patterns are not finite; positions like these "
+            "get no direction."
+        )
+        patterns = patterns[finite]
+    if not len(patterns):
+        return scan.calibration
+    try:
+        disk = measure_disk(patterns.mean(axis=0, dtype=np.float64), scan.bad_pixels)
+    except CalibrationError as error:
+        warnings.append(str(error))
+        return scan.calibration
+    values: dict[str, Any] = {"center_px": disk.center_px, "radius_px": disk.radius_px}
+    return scan.calibration.filled("measured", **values)
+
+
+def _derived(calibration: Calibration) -> Calibration:
+    """Detector pixel from semi-angle and radius, or semi-angle from detector pixel and radius."""
+    radius = calibration.radius_px
+    if radius is None:
+        return calibration
+    if calibration.mrad_per_pixel is None and calibration.semi_angle_mrad is not None:
+        pixel = calibration.semi_angle_mrad / radius
+        return calibration.updated("measured", mrad_per_pixel=pixel)
+    if calibration.semi_angle_mrad is None and calibration.mrad_per_pixel is not None:
+        angle = calibration.mrad_per_pixel * radius
+        return calibration.updated("measured", semi_angle_mrad=angle)
+    return calibration
+
+
+def _period(scan: Scan) -> float | None:
+    """Lattice period in positions, from a square of positions in the middle of the scan."""
+    if scan.calibration.center_px is None or scan.calibration.radius_px is None:
+        return None
+    pattern_bytes = int(np.prod(scan.detector_shape)) * scan.dtype.itemsize
+    side = int(np.sqrt(_LATTICE_BYTES / pattern_bytes))
+    rows, columns = (
+        slice(max(0, (n - side) // 2), min(n, (n - side) // 2 + side)) for n in scan.scan_shape
+    )
+    block = scan.read(rows, columns)
+    shape = block.shape[:2]
+    disk = preset_mask("bright field", scan.calibration, scan.detector_shape)
+    ky, kx = np.indices(scan.detector_shape, dtype=np.float32)
+    masks = [
+        preset_mask("annular bright field", scan.calibration, scan.detector_shape),
+        disk * (ky - scan.calibration.center_px[0]),
+        disk * (kx - scan.calibration.center_px[1]),
+        disk,
+    ]
+    weights = np.stack(masks).reshape(len(masks), -1)
+    flat = block.reshape(shape[0] * shape[1], -1)
+    parts = [flat[k : k + 512].astype(np.float32) @ weights.T for k in range(0, len(flat), 512)]
+    images = np.concatenate(parts).T.reshape(len(masks), *shape)
+    images[:3] /= np.where(images[3] > 0, images[3], 1)
+    return lattice_period(np.nan_to_num(images[:3]))

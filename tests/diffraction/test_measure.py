@@ -1,0 +1,59 @@
+"""What is measured of a scan whose file tells little."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.synthetic import CALIBRATION, make_patterns, two_domains
+
+from napari_polmap.calibration import Calibration
+from napari_polmap.diffraction.measure import measured
+from napari_polmap.scan import Scan
+
+PATTERNS = make_patterns(two_domains((56, 64)), seed=81)
+
+
+def test_disk_lattice_and_pixel_are_filled_in() -> None:
+    scan = measured(Scan(PATTERNS, step_nm=0.0495, semi_angle_mrad=24.0, energy_kv=200.0))
+    found = scan.calibration
+    assert found.center_px == pytest.approx(CALIBRATION.center_px, abs=0.2)
+    assert found.radius_px == pytest.approx(9.0, abs=0.3)
+    assert found.lattice_nm == pytest.approx(0.396, rel=0.01)
+    assert found.mrad_per_pixel == pytest.approx(24 / 9, rel=0.04)
+    assert found.sources["radius_px"] == found.sources["lattice_nm"] == "measured"
+    assert found.sources["step_nm"] == "user"
+    assert scan.warnings == ()
+
+
+def test_known_values_stay() -> None:
+    scan = measured(Scan(PATTERNS, center_px=(14.0, 15.0), radius_px=8.0, lattice_nm=0.4))
+    assert scan.calibration.center_px == (14.0, 15.0)
+    assert scan.calibration.sources["center_px"] == "user"
+
+
+def test_semi_angle_follows_from_the_pixel() -> None:
+    scan = measured(Scan(PATTERNS, mrad_per_pixel=2.0, radius_px=9.0, center_px=(15.6, 15.2)))
+    assert scan.calibration.semi_angle_mrad == pytest.approx(18.0)
+
+
+def test_what_cannot_be_measured_is_told() -> None:
+    rng = np.random.default_rng(0)
+    noise = Scan(rng.poisson(3, (20, 20, 32, 32)), step_nm=0.05)
+    scan = measured(noise)
+    assert scan.calibration == Calibration(step_nm=0.05, sources={"step_nm": "user"})
+    assert len(scan.warnings) == 1
+    assert "disk" in scan.warnings[0]
+
+
+def test_nan_patterns_are_left_out_and_told() -> None:
+    patterns = PATTERNS.astype(np.float32)
+    patterns[::2] = np.nan
+    scan = measured(Scan(patterns, step_nm=0.0495))
+    assert scan.calibration.radius_px is None or scan.calibration.radius_px == pytest.approx(
+        9, abs=0.4
+    )
+    assert "not finite" in scan.warnings[0]
+
+
+def test_long_periods_are_no_unit_cells() -> None:
+    assert measured(Scan(PATTERNS, step_nm=3.0)).calibration.lattice_nm is None
