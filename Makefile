@@ -50,7 +50,8 @@ demo: $(INSTALLED)
 ifneq ($(DISPLAY)$(WAYLAND_DISPLAY),)
 	$(BIN)/polmap demo
 else
-	xvfb-run --auto-servernum $(BIN)/polmap demo --headless build/demo
+	xvfb-run --auto-servernum --server-args="-screen 0 1600x1000x24" \
+		$(BIN)/polmap demo --headless build/demo
 endif
 
 ## Checks
