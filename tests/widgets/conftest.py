@@ -74,6 +74,12 @@ class Window:
         """Let the window work until a condition holds."""
         self.qtbot.waitUntil(lambda: bool(condition()), timeout=timeout)
 
+    def activate(self) -> None:
+        """Give the window the keyboard."""
+        window = self.dock.window()
+        window.activateWindow()
+        self.qtbot.waitUntil(window.isActiveWindow, timeout=LONG)
+
     def settle(self) -> None:
         """Wait until nothing is computed any more."""
         self.wait(lambda: not self.dock.controller.busy)
@@ -88,3 +94,19 @@ def window(make_napari_viewer_proxy: Any, qtbot: Any) -> Iterator[Window]:
     yield made
     dock.close_dock()
     qtbot.wait(50)
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """What napari's notifications say of errors and warnings."""
+    from napari.utils.notifications import Notification, notification_manager
+
+    messages: list[str] = []
+
+    def note(notification: Notification) -> None:
+        if str(notification.severity) in ("error", "warning"):
+            messages.append(notification.message)
+
+    notification_manager.notification_ready.connect(note)
+    yield messages
+    notification_manager.notification_ready.disconnect(note)

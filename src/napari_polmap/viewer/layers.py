@@ -78,7 +78,6 @@ def image_layer(role: Role, name: str, image: npt.NDArray[np.float32], scan: Sca
         "name": name,
         "colormap": "PiYG" if signed else "gray",
         "contrast_limits": balanced_limits(image) if signed else contrast_limits(image),
-        "visible": not signed,
         "metadata": tag(role, scan=scan),
         **geometry(scan.calibration),
     }
