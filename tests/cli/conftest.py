@@ -46,7 +46,7 @@ def calibration() -> list[str]:
 
 @pytest.fixture(scope="session")
 def labels() -> np.ndarray:
-    return two_domains((20, 24))
+    return two_domains((32, 48))
 
 
 @pytest.fixture(scope="session")

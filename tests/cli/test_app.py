@@ -90,14 +90,14 @@ def test_stdout_is_pure_json_also_with_progress_and_warnings(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT to a process")
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
-    tmp_path, classifier_file, labels, calibration
+    polmap, tmp_path, classifier_file, labels, calibration
 ):
     from napari_polmap import load_map
     from tests.synthetic import make_patterns
 
     scan = tmp_path / "large.npy"
     # Large enough that it is still running after the first positions are in the map.
-    np.save(scan, np.tile(make_patterns(labels, dose=20000), (26, 20, 1, 1)))
+    np.save(scan, np.tile(make_patterns(labels, dose=20000), (5, 6, 1, 1)))
     out = tmp_path / "map.zarr"
     command = ["classify", scan, "-c", classifier_file, "-o", out, *calibration]
     process = subprocess.Popen(
@@ -115,8 +115,8 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     partial = load_map(out)
     assert not partial.complete
     assert 0 < partial.computed.sum() < partial.direction.size
-    done = run(*command, "--resume", "--json")
-    assert done.returncode == 0, done.stderr
+    done = polmap(*command, "--resume", "--json")
+    assert done.exit_code == 0, done.stderr
     complete = load_map(out)
     assert complete.complete
     assert complete.computed.all()

@@ -70,7 +70,7 @@ def test_figures_take_their_options(polmap, tmp_path, map_path):
 def test_table_holds_every_position(polmap, tmp_path, map_path):
     polmap("export", map_path, "-o", tmp_path / "map.csv")
     with (tmp_path / "map.csv").open(newline="") as file:
-        assert len(list(csv.reader(file))) == 1 + 20 * 24
+        assert len(list(csv.reader(file))) == 1 + 32 * 48
 
 
 def test_a_virtual_image_beneath(polmap, tmp_path, map_path, scan_file):
@@ -87,7 +87,7 @@ def test_a_virtual_image_beneath(polmap, tmp_path, map_path, scan_file):
 
 
 def test_an_image_file_beneath(polmap, tmp_path, map_path):
-    image = np.linspace(0, 1, 480).reshape(20, 24)
+    image = np.linspace(0, 1, 32 * 48).reshape(32, 48)
     np.save(tmp_path / "image.npy", image)
     tifffile.imwrite(tmp_path / "image.tif", image)
     pixels = []

@@ -44,14 +44,14 @@ def test_every_command_that_opens_a_scan_takes_the_same_options(polmap):
 
 def test_the_users_values_reach_the_scan(polmap, scan_file):
     result = polmap(
-        *("info", scan_file, "--json", "--nav-shape", "24,20"),
+        *("info", scan_file, "--json", "--nav-shape", "48,32"),
         *("--step", 0.1, "--mrad-per-pixel", 2.5, "--energy", 300, "--semi-angle", 21),
         *("--center", "15,16", "--radius", 8.5, "--rotation", 30, "--flip"),
         *("--crystal-angle", -5, "--lattice", 0.4),
     )
     assert result.exit_code == 0, result.stderr
     values = json.loads(result.stdout)
-    assert values["shape"] == [24, 20, 32, 32]
+    assert values["shape"] == [48, 32, 32, 32]
     calibration = values["calibration"]
     assert calibration.pop("sources") == dict.fromkeys(calibration, "user")
     assert calibration == {

@@ -11,7 +11,7 @@ def test_info_of_an_array_without_calibration(polmap, scan_file):
     result = polmap("info", scan_file, "--json")
     assert result.exit_code == 0, result.stderr
     values = json.loads(result.stdout)
-    assert values["shape"] == [20, 24, 32, 32]
+    assert values["shape"] == [32, 48, 32, 32]
     assert values["dtype"] == "uint16"
     assert values["axes"][0] == {"name": "y", "units": "nm", "scale": None}
     assert [axis["name"] for axis in values["axes"]] == ["y", "x", "ky", "kx"]
@@ -26,7 +26,7 @@ def test_info_for_people(polmap, scan_file):
     result = polmap("info", scan_file, "--step", 0.05, "--semi-angle", 24)
     lines = dict(line.split("  ", 1) for line in result.stdout.splitlines())
     lines = {name: value.strip() for name, value in lines.items()}
-    assert lines["positions"] == "20 x 24 (y, x)"
+    assert lines["positions"] == "32 x 48 (y, x)"
     assert lines["step"] == "0.05 nm  (user)"
     assert lines["voltage"] == "not known"
     assert lines["disk center"].startswith("ky 15.")
@@ -42,7 +42,7 @@ def test_classify_writes_the_map_and_counts(
     values = json.loads(result.stdout)
     saved = load_map(out)
     assert saved.complete
-    assert values["positions"] == 480
+    assert values["positions"] == 32 * 48
     assert values["directions"] == saved.counts()
     assert values["undecided"] == int(saved.undecided.sum())
     assert values["complete"] is True
@@ -72,7 +72,7 @@ def test_classify_a_region_only(polmap, tmp_path, scan_file, classifier_file, ca
     )
     assert result.exit_code == 0, result.stderr
     saved = load_map(out)
-    expected = np.zeros((20, 24), dtype=bool)
+    expected = np.zeros((32, 48), dtype=bool)
     expected[3:7, 10:] = True
     np.testing.assert_array_equal(saved.computed, expected)
     assert saved.classifier["window_used_cells"] == 0.5

@@ -75,19 +75,18 @@ def _write_files(folder: Path) -> None:
             )
         labels, defects = _image(data / TRUTH), _image(data / DEFECTS)
         written = _export(result, scan, folder)
-    window = folder / "window.png"
-    if _has_display():
-        from napari_polmap.viewer.launch import screenshot
-
-        screenshot(window)
-        written.append(window)
-    else:
-        note("There is no display, so that no picture of the window was made.")
     for path in written:
         typer.echo(str(path))
-    warn(result.warnings)
     typer.echo("")
     _print_accuracy(result, labels, defects)
+    warn(result.warnings)
+    if not _has_display():
+        note("There is no display, so that no picture of the window was made.")
+        return
+    from napari_polmap.viewer.launch import screenshot
+
+    typer.echo("")
+    typer.echo(str(screenshot(folder / "window.png")))
 
 
 def _export(result: PolarizationMap, scan: Scan, folder: Path) -> list[Path]:

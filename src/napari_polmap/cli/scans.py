@@ -55,7 +55,10 @@ def describe(scan: Scan, path: Path) -> dict[str, Any]:
     """What ``polmap info --json`` prints."""
     calibration = scan.calibration
     step = {"units": "nm", "scale": calibration.step_nm}
-    pixel = {"units": "mrad", "scale": calibration.disk_mrad_per_pixel}
+    pixel = {
+        "units": "mrad",
+        "scale": calibration.mrad_per_pixel or calibration.disk_mrad_per_pixel,
+    }
     return {
         "path": path,
         "shape": scan.shape,
