@@ -221,8 +221,9 @@ class _Ring:
         half_width: float,
         orders: tuple[int, int],
     ) -> None:
-        rows, columns = (grid.astype(np.float64) for grid in np.indices(pattern.shape))
-        distance: Floats = np.hypot(rows - edge.center_y, columns - edge.center_x)
+        grid = np.indices(pattern.shape, dtype=np.float64)
+        rows, columns = grid[0], grid[1]
+        distance = np.hypot(rows - edge.center_y, columns - edge.center_x)
         ring = use & (np.abs(distance - edge.radius) < half_width)
         self.rows, self.columns, self.values = rows[ring], columns[ring], pattern[ring]
         angle = np.arctan2(self.rows - edge.center_y, self.columns - edge.center_x)

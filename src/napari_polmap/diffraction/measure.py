@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.diffraction.disk import measure_disk
 from napari_polmap.diffraction.lattice import lattice_period
 from napari_polmap.diffraction.virtual import preset_mask
-from napari_polmap.errors import CalibrationError
+from napari_polmap.errors import CalibrationError, ScanError
 from napari_polmap.scan import Scan
 
+_DISK_BYTES = 64 * 2**20
 _LATTICE_BYTES = 96 * 2**20
 _LARGEST_PERIOD_NM = 3.0
 """What repeats over longer distances is no unit cell."""
+_DISAGREEMENT = 0.05
+"""Between semi-angle and detector scale, from which on the user is told."""
 
 
 def measured(scan: Scan) -> Scan:
@@ -31,13 +35,14 @@ def measured(scan: Scan) -> Scan:
     Raises
     ------
     ScanError
-        If the patterns cannot be read.
+        If the patterns cannot be read, or nothing is in any of the sampled ones.
     """
     warnings = list(scan.warnings)
     calibration = scan.calibration
     if calibration.center_px is None or calibration.radius_px is None:
         calibration = _with_disk(scan, warnings)
-    scan = scan.with_calibration(_derived(calibration), tuple(warnings))
+    calibration = _derived(calibration, warnings)
+    scan = scan.with_calibration(calibration, tuple(warnings))
     if scan.calibration.lattice_nm is None and scan.calibration.step_nm is not None:
         period = _period(scan)
         if period is not None and period * scan.calibration.step_nm < _LARGEST_PERIOD_NM:
@@ -46,30 +51,65 @@ def measured(scan: Scan) -> Scan:
 
 
 def _with_disk(scan: Scan, warnings: list[str]) -> Calibration:
-    patterns = scan.strided()
-    finite = np.isfinite(patterns).all(axis=(1, 2)) if patterns.dtype.kind == "f" else None
-    if finite is not None and not finite.all():
-        warnings.append(
-            f"{1 - finite.mean():.0%} of the sampled patterns are not finite; positions like these "
-            "get no direction."
-        )
-        patterns = patterns[finite]
-    if not len(patterns):
-        return scan.calibration
     try:
-        disk = measure_disk(patterns.mean(axis=0, dtype=np.float64), scan.bad_pixels)
+        disk = measure_disk(_mean_pattern(scan, warnings), scan.bad_pixels)
     except CalibrationError as error:
         warnings.append(str(error))
-        return scan.calibration
+        hint = scan.metadata.get("axes_center_px")
+        if hint is None or not all(
+            0 <= c < n for c, n in zip(hint, scan.detector_shape, strict=True)
+        ):
+            return scan.calibration
+        warnings.append("The pattern's center is taken from the zero of the file's detector axes.")
+        return scan.calibration.filled("file", center_px=(float(hint[0]), float(hint[1])))
     values: dict[str, Any] = {"center_px": disk.center_px, "radius_px": disk.radius_px}
     return scan.calibration.filled("measured", **values)
 
 
-def _derived(calibration: Calibration) -> Calibration:
+def _mean_pattern(scan: Scan, warnings: list[str]) -> npt.NDArray[np.float64]:
+    """Mean of as many patterns spread over the scan as can be read at once.
+
+    Raises
+    ------
+    ScanError
+        If there is nothing in any of them.
+    """
+    rows, columns = scan.storage or (1, 1)
+    stored_bytes = int(np.prod(scan.detector_shape)) * scan.dtype.itemsize * rows * columns
+    patterns = scan.strided(int(np.clip(_DISK_BYTES // stored_bytes, 64, 4096)))
+    if patterns.dtype.kind == "f":
+        finite = np.isfinite(patterns).all(axis=(1, 2))
+        if not finite.all():
+            if not finite.any():
+                raise ScanError(
+                    f"All sampled patterns of {scan.name} hold values that are not finite (NaN); "
+                    "check how the file was written."
+                )
+            warnings.append(
+                f"{1 - finite.mean():.0%} of the sampled patterns are not finite; positions like "
+                "these get no direction."
+            )
+            patterns = patterns[finite]
+    mean = np.asarray(patterns.mean(axis=0, dtype=np.float64))
+    if not mean.any():
+        raise ScanError(
+            f"All sampled patterns of {scan.name} are zero; check that the file was recorded and "
+            "copied completely."
+        )
+    return mean
+
+
+def _derived(calibration: Calibration, warnings: list[str]) -> Calibration:
     """Detector pixel from semi-angle and radius, or semi-angle from detector pixel and radius."""
     radius = calibration.radius_px
     if radius is None:
         return calibration
+    pixel, angle = calibration.mrad_per_pixel, calibration.semi_angle_mrad
+    if pixel is not None and angle is not None and abs(pixel * radius / angle - 1) > _DISAGREEMENT:
+        warnings.append(
+            f"The disk's radius of {radius:.1f} pixels is {pixel * radius:.3g} mrad by the "
+            f"detector's scale, but the semi-angle is {angle:.3g} mrad; correct one of them."
+        )
     if calibration.mrad_per_pixel is None and calibration.semi_angle_mrad is not None:
         pixel = calibration.semi_angle_mrad / radius
         return calibration.updated("measured", mrad_per_pixel=pixel)
