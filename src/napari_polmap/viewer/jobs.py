@@ -20,6 +20,7 @@ from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.autosave import remove_old_maps
 from napari_polmap.viewer.preferences import preferences
+from napari_polmap.viewer.preview import Image, preview_image
 from napari_polmap.viewer.reader import open_scan
 from napari_polmap.viewer.session import VirtualDetector
 from napari_polmap.viewer.tags import Role
@@ -27,10 +28,6 @@ from napari_polmap.viewer.tags import Role
 if TYPE_CHECKING:
     from napari_polmap.classifiers import Classifier
     from napari_polmap.mapping import Progress
-
-Image = npt.NDArray[np.float32]
-CENTER_OF_MASS = "center of mass"
-"""Key under which the virtual images hold it."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +75,10 @@ def preset_detector(
 
 def iter_images(scan: Scan, mask: Image, center_of_mass: bool) -> Generator[ImageStep, None, None]:
     """The virtual image of a detector, a preview first; with the center of mass if wanted."""
-    from napari_polmap.diffraction.virtual import iter_virtual, preview
+    from napari_polmap.diffraction.virtual import CENTER_OF_MASS, iter_virtual
 
     total = int(np.prod(scan.scan_shape))
-    shown = {Role.VIRTUAL: np.array(preview(scan, mask), np.float32)}
+    shown = {Role.VIRTUAL: preview_image(scan, mask)}
     yield ImageStep(0, total, dict(shown))
     if center_of_mass:
         for role in (Role.COM_KY, Role.COM_KX):

@@ -202,7 +202,9 @@ class LayerManager:
         known = source.scan is self.session.scan and source.map is self.session.map
         if source.map is not None and not known and role is Role.POLARIZATION:
             self._let_go(MAP_ROLES)
-            self._take(role, layer)
+            for other in self._layers_of(source.map):
+                if (others_role := role_of(other)) is not None:
+                    self._take(others_role, other)
             self.session.show_map(source.map)
         elif source.scan is not None and not known and role in IMAGE_ROLES:
             self._let_go(ORDER)
@@ -214,6 +216,12 @@ class LayerManager:
         viewer = self._viewer()
         if self.on_opened is not None and viewer is not None:
             self.on_opened(viewer)
+
+    def _layers_of(self, polarization_map: PolarizationMap) -> list[Layer]:
+        """Layers in the viewer that show a map."""
+        viewer = self._viewer()
+        layers = [] if viewer is None else list(viewer.layers)
+        return [x for x in layers if source_of(x.metadata).map is polarization_map]
 
     def _let_go(self, roles: Iterable[Role]) -> None:
         """Forget layers; they stay in the viewer, hidden."""

@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_polmap.errors import PolmapError, ScanShapeError
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.layers import LayerData, image_layer, map_layers
+from napari_polmap.viewer.preview import Image, first_image
 from napari_polmap.viewer.probe import kind_of
 from napari_polmap.viewer.session import Session, ShapeQuestion
 from napari_polmap.viewer.tags import Role
@@ -22,8 +20,6 @@ NOTHING: list[Any] = [(None,)]
 """napari's sign for a file that was dealt with but adds no layer here."""
 
 DOCK = "Polarization map"
-
-_PREVIEW_POSITIONS = 4096
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
@@ -62,7 +58,7 @@ def read_map(path: PathOrPaths) -> list[LayerData]:
     return _told(_map_layers, path)
 
 
-def open_scan(path: Path, **options: Any) -> tuple[Scan, npt.NDArray[np.float32]]:
+def open_scan(path: Path, **options: Any) -> tuple[Scan, Image]:
     """A scan with what its file says of it, and a first image from a part of its positions.
 
     Parameters
@@ -80,21 +76,6 @@ def open_scan(path: Path, **options: Any) -> tuple[Scan, npt.NDArray[np.float32]
 
     scan = load_scan(path, measure=False, **options)
     return scan, first_image(scan)
-
-
-def first_image(scan: Scan) -> npt.NDArray[np.float32]:
-    """An image of a scan at once: bright field from a part of the positions, shape ``(y, x)``.
-
-    Where the disk is not known, the whole detector's sum.
-    """
-    from napari_polmap.diffraction.virtual import PRESETS, preset_mask, preview
-
-    known = scan.calibration.center_px is not None and scan.calibration.radius_px is not None
-    if known:
-        mask = preset_mask(PRESETS[0], scan.calibration, scan.detector_shape)
-    else:
-        mask = np.ones(scan.detector_shape, np.float32)
-    return preview(scan, mask, positions=_PREVIEW_POSITIONS)
 
 
 def _scan_layers(path: Path, viewer: Any) -> list[LayerData]:

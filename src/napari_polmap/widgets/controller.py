@@ -13,7 +13,6 @@ from psygnal import Signal
 from napari_polmap.errors import PolmapError, ScanShapeError
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.jobs import (
-    Image,
     ImageStep,
     iter_images,
     iter_load_classifier,
@@ -23,6 +22,7 @@ from napari_polmap.viewer.jobs import (
     preset_detector,
 )
 from napari_polmap.viewer.manager import LayerManager
+from napari_polmap.viewer.preview import Image
 from napari_polmap.viewer.reader import follow
 from napari_polmap.viewer.regions import RegionWatcher
 from napari_polmap.viewer.session import Session, ShapeQuestion

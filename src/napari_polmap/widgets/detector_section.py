@@ -5,10 +5,10 @@ from __future__ import annotations
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QWidget
 
+from napari_polmap.diffraction.virtual import PRESETS
 from napari_polmap.widgets.controller import DRAWN, Controller
 from napari_polmap.widgets.parts import Notice, Section, combo, row
 
-_PRESETS = ("bright field", "annular bright field", "annular dark field")
 _DRAWN_TEXT = "drawn in the diffraction view"
 _HINT = "Draw a shape over the pattern in the dock “Diffraction”."
 
@@ -26,7 +26,7 @@ class DetectorSection(Section):
         self.controller = controller
         self.session = controller.session
         self.kind = combo("Which part of each pattern the virtual image sums up")
-        for kind in _PRESETS:
+        for kind in PRESETS:
             self.kind.addItem(kind.capitalize(), kind)
         self.kind.addItem(_DRAWN_TEXT.capitalize(), DRAWN)
         self.center_of_mass = QCheckBox("Center of mass")

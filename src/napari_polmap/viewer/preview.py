@@ -1,0 +1,52 @@
+"""A first image of a scan at once, from as few positions as can be read at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_polmap.scan import Scan
+
+Image = npt.NDArray[np.float32]
+
+MOST_BYTES = 48 * 2**20
+"""Read for a preview at most."""
+MOST_POSITIONS, FEWEST_POSITIONS = 4096, 64
+
+
+def preview_positions(scan: Scan) -> int:
+    """How many spread positions can be read at once; 0 where too few for an image.
+
+    Positions that are stored together, such as in a compressed chunk, are read together.
+    """
+    total = scan.scan_shape[0] * scan.scan_shape[1]
+    if scan.nbytes <= MOST_BYTES:
+        return min(total, MOST_POSITIONS)
+    rows, columns = scan.storage or (1, 1)
+    affordable = MOST_BYTES // (scan.nbytes // total * rows * columns)
+    return 0 if affordable < FEWEST_POSITIONS else int(min(affordable, MOST_POSITIONS))
+
+
+def preview_image(scan: Scan, mask: Image) -> Image:
+    """The image of a virtual detector from a part of the positions, shape ``(y, x)``.
+
+    NaN (transparent) where the file cannot be read in part quickly.
+    """
+    from napari_polmap.diffraction.virtual import preview
+
+    positions = preview_positions(scan)
+    if not positions:
+        return np.full(scan.scan_shape, np.nan, np.float32)
+    return np.array(preview(scan, mask, positions=positions), np.float32)
+
+
+def first_image(scan: Scan) -> Image:
+    """Bright field where the disk is known, else the whole detector's sum, as a preview."""
+    from napari_polmap.diffraction.virtual import PRESETS, preset_mask
+
+    known = scan.calibration.center_px is not None and scan.calibration.radius_px is not None
+    if known:
+        mask = preset_mask(PRESETS[0], scan.calibration, scan.detector_shape)
+    else:
+        mask = np.ones(scan.detector_shape, np.float32)
+    return preview_image(scan, mask)
