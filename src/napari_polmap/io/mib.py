@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings as python_warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from napari_polmap.errors import ScanShapeError
 from napari_polmap.io.axes import Axis
 from napari_polmap.io.frames import check_scan_shape, scan_shapes
-from napari_polmap.io.rosetta import READER_ERRORS, Opened, unreadable
+from napari_polmap.io.rosetta import READER_ERRORS, Opened, quiet_readers, unreadable
 
 
 def open_mib(path: Path, nav_shape: tuple[int, int] | None) -> Opened:
@@ -39,8 +38,7 @@ def open_mib(path: Path, nav_shape: tuple[int, int] | None) -> Opened:
 
     options: dict[str, Any] = {} if nav_shape is None else {"navigation_shape": nav_shape[::-1]}
     try:
-        with python_warnings.catch_warnings():
-            python_warnings.simplefilter("ignore")
+        with quiet_readers():
             frames = load_mib_data(str(path), lazy=True)
             signal = file_reader(str(path), lazy=True, **options)[0]
     except READER_ERRORS as error:

@@ -6,7 +6,9 @@ import dataclasses
 import inspect
 import logging
 import struct
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -197,11 +199,12 @@ def _read(path: Path, name: str, options: Mapping[str, Any]) -> list[dict[str, A
         options["mode"] = "r"
     if "show_progressbar" in inspect.signature(reader).parameters:
         options["show_progressbar"] = False
-    try:
-        signals: list[dict[str, Any]] = reader(str(path), lazy=True, **options)
-    except NotImplementedError:
-        _logger.info("%s files are read into memory: the reader cannot read lazily", name)
-        signals = reader(str(path), **options)
+    with quiet_readers():
+        try:
+            signals: list[dict[str, Any]] = reader(str(path), lazy=True, **options)
+        except NotImplementedError:
+            _logger.info("%s files are read into memory: the reader cannot read lazily", name)
+            signals = reader(str(path), **options)
     return signals
 
 
@@ -308,6 +311,20 @@ def _starts(path: Path, magic: bytes) -> bool:
 def _contains(path: Path, text: bytes) -> bool:
     with path.open("rb") as file:
         return text in file.read(2**20)
+
+
+@contextmanager
+def quiet_readers() -> Iterator[None]:
+    """Readers log and warn of what is handled here, or told in the scan's own warnings."""
+    logger = logging.getLogger("rsciio")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def unreadable(path: Path, error: BaseException) -> ScanError:
