@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 32 * 2**20
 """Size aimed at for a chunk of whole patterns, and for the engine's blocks."""
 _CACHED_BYTES = 2 * CHUNK_BYTES
-_HASHED_PATTERNS = 16
+_HASHED_PATTERNS = 4
+_SAMPLED_BYTES = 128 * 2**20
+"""Read (and decompressed) at most for patterns spread over the scan."""
 
 
 class _WithoutCopy:
@@ -298,11 +300,38 @@ class Scan:
                     yield slice(y0, y1), slice(x0, x1)
 
     def strided(self, positions: int = 256) -> npt.NDArray[Any]:
-        """About `positions` patterns spread over the scan, shape ``(n, ky, kx)``."""
-        rows, columns = self.scan_shape
-        step = max(1, int(np.sqrt(rows * columns / max(1, positions))))
-        start_y, start_x = min(step // 2, rows - 1), min(step // 2, columns - 1)
-        sample = self._data[start_y::step, start_x::step]
+        """About `positions` patterns spread over the scan, shape ``(n, ky, kx)``.
+
+        Where positions are stored together, several of each of a few stored blocks are taken.
+        """
+        rows, columns = self.storage or (1, 1)
+        block_bytes = rows * columns * int(np.prod(self.detector_shape)) * self.dtype.itemsize
+        blocks = max(4, _SAMPLED_BYTES // block_bytes)
+        if rows * columns == 1 or blocks >= positions:
+            return self._lattice(slice(0, self.shape[0]), slice(0, self.shape[1]), positions)
+        tops, lefts = (
+            _spread(-(-n // size), np.sqrt(blocks) * n / np.sqrt(self.shape[0] * self.shape[1]))
+            for n, size in zip(self.scan_shape, (rows, columns), strict=True)
+        )
+        return np.concatenate(
+            [
+                self._lattice(
+                    slice(top * rows, min((top + 1) * rows, self.shape[0])),
+                    slice(left * columns, min((left + 1) * columns, self.shape[1])),
+                    max(1, positions // (len(tops) * len(lefts))),
+                )
+                for top in tops
+                for left in lefts
+            ]
+        )
+
+    def _lattice(self, rows: slice, columns: slice, positions: int) -> npt.NDArray[Any]:
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        step = max(1, int(np.sqrt(height * width / max(1, positions))))
+        start_y, start_x = min(step // 2, height - 1), min(step // 2, width - 1)
+        sample = self._data[
+            rows.start + start_y : rows.stop : step, columns.start + start_x : columns.stop : step
+        ]
         try:
             patterns = np.asarray(sample.compute(scheduler="synchronous"))
         except (OSError, ValueError, TypeError, EOFError) as error:
@@ -315,7 +344,10 @@ class Scan:
         """Size, times and a sampled hash (a few patterns are read once)."""
         if self._identity is None:
             digest = hashlib.sha256(repr((self.shape, str(self.dtype.newbyteorder("=")))).encode())
-            digest.update(np.ascontiguousarray(self.strided(_HASHED_PATTERNS)).tobytes())
+            # The same patterns however they are stored.
+            whole = (slice(0, self.shape[0]), slice(0, self.shape[1]))
+            patterns = self._lattice(*whole, _HASHED_PATTERNS)
+            digest.update(np.ascontiguousarray(patterns).tobytes())
             stat = self.path.stat() if self.path is not None and self.path.exists() else None
             self._identity = ScanIdentity(
                 path=None if self.path is None else str(self.path),
@@ -355,6 +387,12 @@ class Scan:
         return scan_to_signal(self)
 
 
+def _spread(count: int, wanted: float) -> list[int]:
+    """About `wanted` of `count` indices, evenly spread."""
+    number = int(np.clip(round(wanted), 1, count))
+    return [int((index + 0.5) * count / number) for index in range(number)]
+
+
 def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
@@ -383,7 +421,7 @@ def _as_dask(data: Any, storage: tuple[int, int] | None) -> tuple[da.Array, tupl
         whole = all(len(chunks) == 1 for chunks in data.chunks[2:])
         chunk_bytes = int(np.prod(data.chunksize, dtype=np.int64)) * itemsize
         small = chunk_bytes < CHUNK_BYTES // 8 and data.npartitions > 1
-        if whole and not small and chunk_bytes <= 4 * CHUNK_BYTES:
+        if whole and not small and chunk_bytes <= 2 * CHUNK_BYTES:
             return data, storage
         source = _Computed(data)
     unit = storage or (1, 1)

@@ -74,9 +74,8 @@ def _mean_pattern(scan: Scan, warnings: list[str]) -> npt.NDArray[np.float64]:
     ScanError
         If there is nothing in any of them.
     """
-    rows, columns = scan.storage or (1, 1)
-    stored_bytes = int(np.prod(scan.detector_shape)) * scan.dtype.itemsize * rows * columns
-    patterns = scan.strided(int(np.clip(_DISK_BYTES // stored_bytes, 64, 4096)))
+    pattern_bytes = int(np.prod(scan.detector_shape)) * scan.dtype.itemsize
+    patterns = scan.strided(int(np.clip(_DISK_BYTES // pattern_bytes, 64, 4096)))
     if patterns.dtype.kind == "f":
         finite = np.isfinite(patterns).all(axis=(1, 2))
         if not finite.all():
