@@ -40,16 +40,27 @@ from napari_polmap.widgets.diffraction_dock import DiffractionDock
 
 DEMO = Path(__file__).parents[1] / "src/napari_polmap/data/demo_knn.hspy"
 SHAPE = (128, 128, 256, 256)
+LARGE = {
+    "step_nm": 0.0495,
+    "lattice_nm": 0.396,
+    "energy_kv": 200.0,
+    "semi_angle_mrad": 24.0,
+    "center_px": (127.5, 127.5),
+    "radius_px": 72.0,
+}
+"""Calibration of the large scan, one that the bundled classifier takes."""
 PATIENCE_S = 10.0
 
 
 def write_scan(path: Path) -> None:
-    """2.1 GB of counts as .npy."""
+    """2.1 GB of counts as .npy: a bright-field disk with noise."""
     rng = np.random.default_rng(0)
     data = np.lib.format.open_memmap(path, "w+", np.uint16, SHAPE)
-    row = rng.poisson(3, SHAPE[1:]).astype(np.uint16)
+    radius = np.hypot(*(np.mgrid[: SHAPE[2], : SHAPE[3]] - 127.5))
+    disk = 3 / (1 + np.exp((radius - LARGE["radius_px"]) / 2)) + 0.05
+    row = rng.poisson(disk, SHAPE[1:]).astype(np.uint16)
     for y in range(SHAPE[0]):
-        data[y] = np.roll(row, y, axis=0)
+        data[y] = np.roll(row, y, axis=0)  # no two rows alike
     data.flush()
 
 
@@ -186,9 +197,10 @@ def forget(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def run(path: Path, clicks: int, pause_s: float, classifier: str, cold: bool) -> dict[str, Any]:
-    """Figures of one file."""
-    scan = load_scan(path, measure=False)
+def run(scan: Scan, clicks: int, pause_s: float, classifier: str, cold: bool) -> dict[str, Any]:
+    """Figures of one scan."""
+    path = scan.path
+    assert path is not None
     positions = np.stack(
         [np.random.default_rng(7).integers(0, n, clicks) for n in scan.scan_shape], axis=1
     )
@@ -208,6 +220,8 @@ def run(path: Path, clicks: int, pause_s: float, classifier: str, cold: bool) ->
             figures["classifier"] = str(error)
         else:
             figures["click with evidence"] = summary(measure(stage, positions, pause_s, before))
+            stage.settle(1.0)
+            figures["evidence"] = stage.dock.controller.notice or "shown"
     with reader(path) as read:
         figures["baseline"] = summary(measure_baseline(stage, read, positions, pause_s, before))
     stage.viewer.close()
@@ -230,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clicks", type=int, default=200)
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between two clicks")
-    parser.add_argument("--scan", type=Path, help="a .npy or .hspy scan instead of the 2.1 GB one")
+    parser.add_argument("--scan", type=Path, help="keep the 2.1 GB scan in this .npy file")
     parser.add_argument("--classifier", default="default", help="'' for none")
     parser.add_argument(
         "--cold", action="store_true", help="read from the disk, not from its cache"
@@ -240,9 +254,9 @@ def main() -> None:
         large = arguments.scan or Path(folder) / "large.npy"
         if not large.exists():
             write_scan(large)
-        for path in (large, DEMO):
+        for scan in (load_scan(large, measure=False, **LARGE), load_scan(DEMO)):
             figures = run(
-                path, arguments.clicks, arguments.pause, arguments.classifier, arguments.cold
+                scan, arguments.clicks, arguments.pause, arguments.classifier, arguments.cold
             )
             print(json.dumps(figures))
 

@@ -117,8 +117,14 @@ def test_patterns_are_read_outside_the_main_thread(controller, window, scan, mon
     assert threading.main_thread() not in readers
 
 
-def test_only_the_newest_position_is_shown(controller, window, scan):
-    shown = []
+def test_only_the_newest_position_is_shown(controller, window, scan, monkeypatch):
+    read, shown = Scan.pattern, []
+
+    def slow(self, y, x):
+        time.sleep(0.05)
+        return read(self, y, x)
+
+    monkeypatch.setattr(Scan, "pattern", slow)
     controller.pattern_changed.connect(lambda: shown.append(controller.shown))
     controller.session.open(scan)
     for x in range(8):
@@ -562,6 +568,26 @@ def test_newer_job_stops_the_running_one(window):
     job.close()
     job.submit(lambda: iter(["late"]), got.append, got.append)
     assert not job.busy
+
+
+def test_fast_job_is_waited_for_and_handed_over_once(window):
+    job = LatestJob(window.deliver, "test")
+    got = []
+    job.submit(lambda: iter(["first", "second"]), got.append, got.append, patience_s=5)
+    assert got == ["first"]
+    window.run_until(lambda: "second" in got)
+    assert got == ["first", "second"]
+    release = threading.Event()
+
+    def slow():
+        release.wait(5)
+        yield "late"
+
+    job.submit(slow, got.append, got.append, patience_s=0.01)
+    assert got == ["first", "second"]
+    release.set()
+    window.run_until(lambda: "late" in got)
+    job.close()
 
 
 def test_failure_of_a_job_is_handed_over(window):

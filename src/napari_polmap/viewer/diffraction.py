@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 DRAWN = "drawn"
 """`VirtualDetector.kind` of a detector drawn in the diffraction view."""
+_PATIENCE_S = 0.01
+"""How long a click waits for its pattern before other drawing goes on."""
 _REST_S = 0.05
 """How long a position must stay the newest before its evidence is computed."""
 
@@ -180,6 +182,7 @@ class DiffractionController:
             lambda: iter([position_pattern(scan, position, contrast, limits)]),
             self._show_and_explain,
             self._fail,
+            patience_s=_PATIENCE_S,
         )
 
     def _on_region(self) -> None:

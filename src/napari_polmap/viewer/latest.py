@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Deliver = Callable[[Callable[[], None]], None]
 """Runs a function in the thread that owns the window."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Job:
     ticket: int
     steps: Callable[[], Iterator[Any]]
     receive: Callable[[Any], None]
     failed: Callable[[Exception], None]
+    first: Callable[[], None] | None = None
+    came: threading.Event = field(default_factory=threading.Event)
 
 
 class LatestJob:
@@ -55,6 +57,7 @@ class LatestJob:
         steps: Callable[[], Iterator[Any]],
         receive: Callable[[Any], None],
         failed: Callable[[Exception], None],
+        patience_s: float = 0.0,
     ) -> None:
         """Run `steps` next, instead of what waits or runs.
 
@@ -66,16 +69,21 @@ class LatestJob:
             Takes each yielded value, in the window's thread.
         failed : callable
             Takes the exception that ended the job, in the window's thread.
+        patience_s : float
+            How long to wait here for the first value, so that what comes that fast is drawn
+            together with everything else that the same mouse event changes.
         """
         with self._condition:
             if self._closed:
                 return
             self._ticket += 1
-            self._waiting = _Job(self._ticket, steps, receive, failed)
+            job = self._waiting = _Job(self._ticket, steps, receive, failed)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
             self._condition.notify()
+        if patience_s and job.came.wait(patience_s) and job.first is not None:
+            job.first()
 
     def cancel(self) -> None:
         """Forget what waits or runs."""
@@ -115,8 +123,15 @@ class LatestJob:
             self._hand_over(job, job.failed, error)
 
     def _hand_over(self, job: _Job, receive: Callable[[Any], None], value: Any) -> None:
+        handed_over = False
+
         def call() -> None:
-            if job.ticket == self._ticket:
+            nonlocal handed_over
+            if job.ticket == self._ticket and not handed_over:
+                handed_over = True
                 receive(value)
 
+        if job.first is None:
+            job.first = call
+            job.came.set()
         self._deliver(call)
