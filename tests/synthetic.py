@@ -125,7 +125,7 @@ def write_dataset(
 QUICK = Recipe(
     Preprocessing(size=16),
     1.0,
-    Sampling(per_scan=3, operators=4),
+    Sampling(per_scan=3, center_jitter=0.004, operators=4),
     folds=2,
     settings={"odd": 10, "even": 6, "products": 2},
 )

@@ -30,6 +30,7 @@ def test_names_every_direction(classifier: Classifier, name: str) -> None:
 
 def test_merged_stages_equal_the_plain_way(classifier: Classifier) -> None:
     block = _single("LU")
+    classifier = dataclasses.replace(classifier, context=None)
     prediction = classifier.predict_block(block, NO_HALO, CALIBRATION)
     predictor = classifier.predictor(CALIBRATION, (24, 24), (32, 32))
     seen, covered = predictor.seen(block, NO_HALO)
@@ -42,17 +43,17 @@ def test_merged_stages_equal_the_plain_way(classifier: Classifier) -> None:
 
 
 def test_halo_gives_what_the_whole_gives(classifier: Classifier) -> None:
-    block = _single("RD", (60, 52))
+    block = _single("RD", (110, 52))
     whole = classifier.predict_block(block, NO_HALO, CALIBRATION)
-    halo = classifier.predictor(CALIBRATION, (60, 52), (32, 32)).halo
+    halo = classifier.predictor(CALIBRATION, (110, 52), (32, 32)).halo
     part = classifier.predict_block(
-        block[25 - halo[0] : 35 + halo[0], : 10 + halo[1]],
+        block[50 - halo[0] : 60 + halo[0], : 10 + halo[1]],
         ((halo[0], halo[0]), (0, halo[1])),
         CALIBRATION,
-        scan_shape=(60, 52),
+        scan_shape=(110, 52),
     )
-    np.testing.assert_allclose(part.probabilities, whole.probabilities[25:35, :10], atol=1e-4)
-    np.testing.assert_array_equal(part.slid, whole.slid[25:35, :10])
+    np.testing.assert_allclose(part.probabilities, whole.probabilities[50:60, :10], atol=1e-4)
+    np.testing.assert_array_equal(part.slid, whole.slid[50:60, :10])
 
 
 @pytest.mark.parametrize("dtype", ["<u2", ">u2", "uint8", ">f4", "float64", "int32"])

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
+from napari_polmap.classifiers.context import Context
 from napari_polmap.classifiers.features import Floats
 from napari_polmap.classifiers.models import Model
 from napari_polmap.diffraction.preprocessing import (
@@ -35,6 +36,21 @@ def inner_of(shape: tuple[int, ...], halo: Halo) -> tuple[slice, slice]:
         slice(halo[0][0], shape[0] - halo[0][1]),
         slice(halo[1][0], shape[1] - halo[1][1]),
     )
+
+
+def _grown(
+    inner: tuple[slice, slice], reach: int, shape: tuple[int, ...]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """A rectangle with neighbors as far as there are any, and where it lies within that."""
+    wide = tuple(
+        slice(max(0, part.start - reach), min(n, part.stop + reach))
+        for part, n in zip(inner, shape, strict=True)
+    )
+    within = tuple(
+        slice(part.start - outer.start, part.stop - outer.start)
+        for part, outer in zip(inner, wide, strict=True)
+    )
+    return (wide[0], wide[1]), (within[0], within[1])
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,8 @@ class Classifier:
     card : dict
         What it was trained on, and its figures; plain values.
     reference : Reference
+    context : Context or None
+        How neighboring windows speak together.
     path : Path, optional
         The file it came from.
     sha256 : str
@@ -151,9 +169,12 @@ class Classifier:
     threshold: float
     card: dict[str, Any]
     reference: Reference
+    context: Context | None = None
     path: Path | None = None
     sha256: str = ""
-    _predictor: tuple[Any, Predictor] | None = field(default=None, repr=False, compare=False)
+    _predictor: tuple[Any, Predictor] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @property
     def class_means(self) -> Floats:
@@ -169,6 +190,7 @@ class Classifier:
             "window_cells": self.window_cells,
             "threshold": self.threshold,
             "preprocessing": self.preprocessing.to_dict(),
+            "context": None if self.context is None else self.context.to_dict(),
             "card": self.card,
         }
 
@@ -211,7 +233,8 @@ class Classifier:
         if self._predictor is None or self._predictor[0] != key:
             operator = self.preprocessing.operator(calibration, detector_shape, bad_pixels)
             window = Window.of(width, calibration.cell_positions, scan_shape)
-            self._predictor = key, Predictor(self, operator, window)
+            positions = width * (calibration.cell_positions or 0.0)
+            self._predictor = key, Predictor(self, operator, window, positions)
         return self._predictor[1]
 
     def predict_block(
@@ -273,11 +296,14 @@ class Predictor:
     operator : PatternOperator
         Crop and resampling.
     window : Window
+    width_positions : float
+        Width of the window in positions.
     """
 
     classifier: Classifier
     operator: PatternOperator
     window: Window
+    width_positions: float
     _merged: Floats | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -295,7 +321,16 @@ class Predictor:
     @property
     def halo(self) -> tuple[int, int]:
         """Neighboring positions a block needs on each side: rows, columns."""
-        return self.window.halo
+        rows, columns = self.window.halo
+        return rows + self._reach, columns + self._reach
+
+    @property
+    def _reach(self) -> int:
+        """Neighboring windows that the context asks, in positions."""
+        context = self.classifier.context
+        if context is None or len(self.window.rows) == len(self.window.columns) == 1:
+            return 0
+        return max(abs(dy) for dy, _, _ in context.shifts(self.width_positions))
 
     def predict_block(self, block: npt.NDArray[Any], halo: Halo) -> BlockPrediction:
         """See `Classifier.predict_block`."""
@@ -337,7 +372,9 @@ class Predictor:
         inner : (slice, slice)
             The rows and columns to predict.
         """
-        averaged, slid, covered = self.window.average(features, valid, inner)
+        reach = self._reach
+        wide, within = _grown(inner, reach, valid.shape)
+        averaged, slid, covered = self.window.average(features, valid, wide)
         shape = covered.shape
         flat, usable = averaged.reshape(-1, averaged.shape[-1]), covered.ravel()
         components = self._components(flat[usable])
@@ -348,9 +385,12 @@ class Predictor:
             raw = self.classifier.model.predict_components(components)
             probabilities[usable] = self.classifier.calibration.apply(raw)
             novelty[usable] = self.classifier.reference.novelty(components)
-        return BlockPrediction(
-            probabilities.reshape(*shape, n_directions), novelty.reshape(shape), slid, covered
-        )
+        result, novelty = probabilities.reshape(*shape, n_directions), novelty.reshape(shape)
+        if reach and self.classifier.context is not None:
+            result = self.classifier.context.apply(result, novelty, within, self.width_positions)
+        else:
+            result = result[within]
+        return BlockPrediction(result, novelty[within], slid[within], covered[within])
 
     def seen(self, block: npt.NDArray[Any], halo: Halo) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """The normalized windowed patterns the model sees, ``(rows, columns, size, size)``."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_polmap.classifiers.classifier import Classifier, ProbabilityCalibration, Reference
+from napari_polmap.classifiers.context import Context
 from napari_polmap.classifiers.models import model_class
 from napari_polmap.diffraction.preprocessing import Preprocessing
 from napari_polmap.directions import DirectionSet
@@ -52,17 +52,19 @@ def save_classifier(classifier: Classifier, path: str | Path) -> Path:
         "window_cells": classifier.window_cells,
         "model": {"kind": classifier.model.kind, **classifier.model.settings()},
         "calibration": vars(classifier.calibration),
+        "context": None if classifier.context is None else classifier.context.to_dict(),
         "threshold": classifier.threshold,
         "novelty_scale": reference.novelty_scale,
         "card": classifier.card,
     }
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     data = save(contiguous, metadata={"napari_polmap": json.dumps(header, sort_keys=True)})
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
+        part.write_bytes(data)
+        part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise ClassifierError(
             f"The classifier cannot be written to {path} ({error.strerror}); choose a folder that "
             "exists, is writable and has space."
@@ -144,6 +146,7 @@ def _restore(
         whitening=arrays["reference.whitening"],
         novelty_scale=float(header["novelty_scale"]),
     )
+    context = header["context"]
     return Classifier(
         name=header["name"],
         directions=directions,
@@ -154,6 +157,7 @@ def _restore(
         threshold=float(header["threshold"]),
         card=header["card"],
         reference=reference,
+        context=None if context is None else Context.from_dict(context),
         path=path,
         sha256=sha256,
     )

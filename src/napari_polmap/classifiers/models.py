@@ -121,6 +121,9 @@ class PcaLda:
         Principal components of the antisymmetric and of the symmetric part.
     products : int
         Symmetric components each antisymmetric one is multiplied with, see `PcaFeatures`.
+    shrinkage : float or "auto"
+        Share of the diagonal in the covariance; "auto" is Ledoit and Wolf's estimate, which takes
+        the patterns of one specimen as independent and shrinks too little.
     seed : int
     """
 
@@ -128,6 +131,7 @@ class PcaLda:
     odd: int = 32
     even: int = 24
     products: int = 12
+    shrinkage: float | str = "auto"
     seed: int = 0
     features: PcaFeatures = field(init=False)
     weights_: Floats = field(init=False)
@@ -142,7 +146,7 @@ class PcaLda:
             patterns, self.odd, self.even, self.products, self.seed
         )
         expanded = self.features.expand(self.features.project(patterns))
-        discriminant = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        discriminant = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=self.shrinkage)
         discriminant.fit(expanded, directions)
         weights, intercept = discriminant.coef_, discriminant.intercept_
         if len(discriminant.classes_) == 2:  # scikit-learn keeps one row for two classes
@@ -168,8 +172,12 @@ class PcaLda:
     def settings(self) -> dict[str, Any]:
         """Plain values for the classifier's file."""
         return {
-            "odd": self.odd, "even": self.even, "products": self.products, "seed": self.seed
-        }  # fmt: skip
+            "odd": self.odd,
+            "even": self.even,
+            "products": self.products,
+            "shrinkage": self.shrinkage,
+            "seed": self.seed,
+        }
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Arrays for the classifier's file."""

@@ -47,7 +47,7 @@ class Sampling:
     per_scan: int = 2
     width_cells: tuple[float, float] = (0.8, 1.4)
     dose: tuple[float, float] | None = (1e5, 2e7)
-    center_jitter: float = 0.006
+    center_jitter: float = 0.01
     radius_jitter: float = 0.012
     symmetry: bool = True
     operators: int = 12

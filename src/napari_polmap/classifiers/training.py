@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.classifiers.classifier import Classifier, ProbabilityCalibration, Reference
+from napari_polmap.classifiers.context import Context
 from napari_polmap.classifiers.matching import TOLERANCES, overlap
 from napari_polmap.classifiers.models import Model, model_class
 from napari_polmap.classifiers.samples import Sampler, Sampling, with_symmetry
@@ -42,6 +43,8 @@ class Recipe:
         How training patterns are drawn.
     folds : int
         Parts, by group, of the cross-validation that calibrates the probabilities.
+    context : Context or None
+        How neighboring windows speak together when classifying.
     settings : mapping
         The model's own parameters, where they are not its defaults.
     """
@@ -50,6 +53,7 @@ class Recipe:
     window_cells: float
     sampling: Sampling
     folds: int = 4
+    context: Context | None = field(default_factory=Context)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,6 +70,7 @@ PRESETS = {
             radius_jitter=0.0,
             symmetry=False,
         ),
+        context=None,
     ),
 }
 """Recipes by name: ours, and the paper's patterns (Martinc et al. 2026)."""
@@ -195,6 +200,7 @@ def iter_train(
         threshold=threshold,
         card=_card(dataset, recipe, model, preset, seed, figures, len(samples)),
         reference=replace(reference, novelty_scale=scale * reference.novelty_scale),
+        context=recipe.context,
     )
 
 
