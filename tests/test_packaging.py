@@ -37,7 +37,10 @@ def test_import_loads_nothing_heavy() -> None:
 
 def test_import_is_quick() -> None:
     # The best of several: other work on the machine must not fail the test.
-    assert min(import_in_fresh_interpreter()["seconds"] for _ in range(5)) < 0.2
+    seconds: list[float] = []
+    while len(seconds) < 10 and min(seconds, default=1.0) >= 0.2:
+        seconds.append(import_in_fresh_interpreter()["seconds"])
+    assert min(seconds) < 0.2, seconds
 
 
 def test_public_names_exist() -> None:
