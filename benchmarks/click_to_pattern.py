@@ -156,7 +156,8 @@ def measure_baseline(
     for layer in model.layers:
         layer.visible = False
     first = read(0, 0)
-    layer = model.add_image(first, contrast_limits=(0, float(first.max() or 1)))
+    place = {name: getattr(model.layers["pattern"], name) for name in ("scale", "units")}
+    layer = model.add_image(first, contrast_limits=(0, float(first.max() or 1)), **place)
     model.reset_view()
     stage.settle(0.5)
     seconds = []
