@@ -46,7 +46,7 @@ def test_an_empty_dock_asks_for_a_scan(window: Window) -> None:
     assert "No scan yet" in dock.scan_section.facts.text()
     assert not dock.run_section.run.isEnabled()
     assert not dock.export_section.body.isEnabled()
-    assert not dock.detector_section.body.isEnabled()
+    assert not dock.detector_section.kind.isEnabled()
 
 
 def test_the_dock_fits_its_width(mapped: Window) -> None:

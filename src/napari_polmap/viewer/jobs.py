@@ -96,15 +96,19 @@ def iter_warm_up() -> Generator[None, None, None]:
     """Load and compile what the first map would otherwise make the window wait for."""
     import importlib
 
+    from napari.layers import Shapes
+
     from napari_polmap.viewer.layers import label_colormap
 
     # napari takes pandas for the names of labels.
     for module in ("pandas", "napari_polmap.mapping", "napari_polmap.export"):
         yield
         importlib.import_module(module)
+    # napari compiles its colormaps of labels, and how it draws shapes, when it needs them first.
     yield
-    # napari compiles its colormaps of labels when the first one is used.
     label_colormap(DirectionSet.default()).map(np.zeros((2, 2), np.uint8))
+    yield
+    Shapes([[[0, 0], [0, 1], [1, 1]]], shape_type="polygon")
 
 
 def iter_run(

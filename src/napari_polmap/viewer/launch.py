@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_polmap.viewer.preferences import PLUGIN
 from napari_polmap.viewer.reader import show_dock
 from napari_polmap.viewer.sample import demo_path
 from napari_polmap.viewer.session import Session
@@ -73,5 +72,6 @@ def open_window() -> tuple[Any, Any]:
 
     viewer = napari.Viewer(title="napari-polmap")
     viewer.window.resize(*WINDOW)
-    viewer.window.add_plugin_dock_widget(PLUGIN, "Diffraction")
-    return viewer, show_dock(viewer, always=True)
+    dock = show_dock(viewer, always=True)
+    dock.show_patterns()
+    return viewer, dock

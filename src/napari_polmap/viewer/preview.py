@@ -9,7 +9,7 @@ from napari_polmap.scan import Scan
 
 Image = npt.NDArray[np.float32]
 
-MOST_BYTES = 48 * 2**20
+MOST_BYTES = 24 * 2**20
 """Read for a preview at most."""
 MOST_POSITIONS, FEWEST_POSITIONS = 4096, 64
 

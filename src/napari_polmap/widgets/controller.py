@@ -81,7 +81,7 @@ class Controller:
         ]
         for signal, slot in self._connections:
             signal.connect(slot)
-        self.start(WARM_UP, Activity("Getting ready"), iter_warm_up)
+        self._warm = False
         if self.session.scan is not None or self.session.map is not None:
             self._on_scan_opened()
 
@@ -168,6 +168,14 @@ class Controller:
         self._jobs.pop(name, None)
         self.activities.pop(name, None)
         self.activity_changed.emit()
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Once, when there is a scan and nothing else is to be done."""
+        idle = not self._jobs and bool(self._connections)
+        if idle and not self._warm and self.session.scan is not None:
+            self._warm = True
+            self.start(WARM_UP, Activity("Getting ready"), iter_warm_up)
 
     @staticmethod
     def _tell(error: Exception) -> None:

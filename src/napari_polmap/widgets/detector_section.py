@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSignalBlocker
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_polmap.diffraction.virtual import PRESETS
 from napari_polmap.widgets.controller import DRAWN, Controller
-from napari_polmap.widgets.parts import Notice, Section, combo, row
+from napari_polmap.widgets.parts import Notice, Section, button, combo, row
 
 _DRAWN_TEXT = "drawn in the diffraction view"
 _HINT = "Draw a shape over the pattern in the dock “Diffraction”."
@@ -37,6 +37,12 @@ class DetectorSection(Section):
         line = row(self.kind, self.center_of_mass)
         line.setStretch(0, 1)
         self.add(line)
+        self.patterns = button(
+            "Patterns…",
+            "Open the dock “Diffraction”: the pattern of a clicked position, its evidence, and "
+            "drawing a virtual detector",
+        )
+        self.rows.addWidget(self.patterns, alignment=Qt.AlignmentFlag.AlignRight)
         self.notice = Notice("info")
         self.add(self.notice)
         self.kind.activated.connect(self._choose)
@@ -51,7 +57,8 @@ class DetectorSection(Section):
     def refresh(self) -> None:
         """Show the session's detector."""
         scan = self.session.scan
-        self.body.setEnabled(scan is not None)
+        self.kind.setEnabled(scan is not None)
+        self.center_of_mass.setEnabled(scan is not None)
         kind = self.controller.detector_kind
         with QSignalBlocker(self.kind):
             self.kind.setCurrentIndex(max(0, self.kind.findData(kind)))

@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import napari.viewer
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
+from napari_polmap.viewer.preferences import PLUGIN
 from napari_polmap.viewer.session import Session
+from napari_polmap.widgets.arrange import place_beside
 from napari_polmap.widgets.classifier_section import ClassifierSection
 from napari_polmap.widgets.controller import WARM_UP, Controller
 from napari_polmap.widgets.detector_section import DetectorSection
@@ -41,6 +44,7 @@ class PolarizationDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("polmap-polarization")
+        self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         self.controller = Controller(viewer)
         self.session: Session = self.controller.session
         self.runs = Runs(self.controller)
@@ -71,6 +75,7 @@ class PolarizationDock(QWidget):
         ]
         for signal, slot in self._connections:
             signal.connect(slot)
+        self.detector_section.patterns.clicked.connect(self.show_patterns)
         self.run_section.force.toggled.connect(self.run_section.refresh)
         # Without a reference to the dock itself, which is gone when this is called.
         self.destroyed.connect(partial(_close, self._connections, self.controller, self.runs))
@@ -103,7 +108,7 @@ class PolarizationDock(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll, 1)
         outer.addWidget(self.activity)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(_WIDTH - 10)
 
     def sizeHint(self) -> QSize:
         """Qt: as wide as the labels need."""
@@ -118,6 +123,22 @@ class PolarizationDock(QWidget):
     def close_dock(self) -> None:
         """End the background work and stop listening."""
         _close(self._connections, self.controller, self.runs)
+
+    def show_patterns(self) -> QWidget | None:
+        """Open the dock "Diffraction" beside this one.
+
+        Returns
+        -------
+        DiffractionDock or None
+            None where there is no window.
+        """
+        viewer = self._viewer()
+        if viewer is None or getattr(viewer, "window", None) is None:
+            return None
+        widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Diffraction")[1]
+        patterns = getattr(widget, "__wrapped__", widget)
+        place_beside(patterns, self)
+        return patterns
 
     def when_idle(self, actions: Iterable[Callable[[], object]]) -> None:
         """Do things one after the other, each when the background work before it is done."""

@@ -6,6 +6,7 @@ come faster than the window should draw are handed over together.
 
 from __future__ import annotations
 
+import atexit
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from contextlib import closing
 from typing import Any
 
 from napari.qt.threading import create_worker
+from qtpy.QtCore import QThreadPool
 
 SECONDS_BETWEEN_STEPS = 0.15
 """The window draws what came about this often; a job can be cancelled at each of its steps."""
@@ -21,6 +23,9 @@ SECONDS_BETWEEN_STEPS = 0.15
 SWITCH_SECONDS = 0.001
 """While a job runs, Python threads take turns this often, so that drawing, which asks for its turn
 at every OpenGL call, need not wait 5 ms (Python's own setting) each time."""
+
+EXIT_MS = 10_000
+"""How long the end of the program waits for jobs to reach their next step."""
 
 Steps = Callable[..., Generator[Any, None, Any]]
 
@@ -122,6 +127,14 @@ class Job:
         _alive.discard(self)
         if not _alive:
             sys.setswitchinterval(_SWITCH_SECONDS_BEFORE)
+
+
+@atexit.register
+def _end_all() -> None:
+    """Let no thread outlive Qt: it would tear the program down with an error."""
+    for job in list(_alive):
+        job.drop()
+    QThreadPool.globalInstance().waitForDone(EXIT_MS)
 
 
 def _paced(
