@@ -31,14 +31,19 @@ CALIBRATION = Calibration(
     center_px=(15.6, 15.2),
     radius_px=9.0,
     lattice_nm=STEP_NM * CELL,
-    sources={
-        name: "user"
-        for name in (
-            "step_nm", "mrad_per_pixel", "energy_kv", "semi_angle_mrad", "center_px", "radius_px",
+    sources=dict.fromkeys(
+        (
+            "step_nm",
+            "mrad_per_pixel",
+            "energy_kv",
+            "semi_angle_mrad",
+            "center_px",
+            "radius_px",
             "lattice_nm",
-        )
-    },
-)  # fmt: skip
+        ),
+        "user",
+    ),
+)
 
 
 def make_patterns(
@@ -89,9 +94,7 @@ def two_domains(shape: tuple[int, int] = (48, 56)) -> np.ndarray:
     return labels
 
 
-def write_dataset(
-    folder: Path, groups: int = 4, positions: int = 8, detector: int = 32
-) -> Path:
+def write_dataset(folder: Path, groups: int = 4, positions: int = 8, detector: int = 32) -> Path:
     """Labelled scans of all directions in `folder`, as .npy and TOML; returns the TOML file."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [

@@ -1,4 +1,4 @@
-"""Calibration of a scan: axes, voltage, bright-field disk, orientation; with each value's source."""
+"""Calibration of a scan: axes, voltage, disk, orientation; with each value's source."""
 
 from __future__ import annotations
 
@@ -188,7 +188,5 @@ def electron_wavelength_nm(energy_kv: float) -> float:
     """
     volts = energy_kv * 1e3
     planck, mass, charge, light = 6.62607015e-34, 9.1093837015e-31, 1.602176634e-19, 299792458.0
-    momentum = np.sqrt(
-        2 * mass * charge * volts * (1 + charge * volts / (2 * mass * light**2))
-    )
+    momentum = np.sqrt(2 * mass * charge * volts * (1 + charge * volts / (2 * mass * light**2)))
     return float(planck / momentum * 1e9)

@@ -156,7 +156,7 @@ class PolarizationMap:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
-        return self.direction.shape  # type: ignore[return-value]
+        return self.direction.shape
 
     @property
     def shown_directions(self) -> DirectionSet:
@@ -198,10 +198,10 @@ class PolarizationMap:
 
     def copy(self) -> PolarizationMap:
         """A map with arrays and history of its own."""
-        arrays = {name: array.copy() for name, array in self.arrays().items()}
-        return dataclasses.replace(
-            self, **arrays, warnings=list(self.warnings), history=list(self.history)
-        )
+        twin = dataclasses.replace(self, warnings=list(self.warnings), history=list(self.history))
+        for name, array in self.arrays().items():
+            setattr(twin, name, array.copy())
+        return twin
 
     def apply(self, step: HistoryStep) -> None:
         """Make a change and add it to the history; steps undone before are forgotten."""

@@ -5,18 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from tests.synthetic import CALIBRATION, make_patterns
 
 from napari_polmap.analysis.defects import DefectScorer, robust_z
+from tests.synthetic import CALIBRATION, make_patterns
 
 SHAPE = (48, 56)
 
 
 def _scores(defect: tuple[int, int] | None, **calibration: object) -> np.ndarray:
     patterns = make_patterns(np.zeros(SHAPE, int), seed=3, defect=defect)
-    scorer = DefectScorer.of(
-        CALIBRATION.updated("user", **calibration), SHAPE, patterns.shape[2:]
-    )
+    scorer = DefectScorer.of(CALIBRATION.updated("user", **calibration), SHAPE, patterns.shape[2:])
     whole = (slice(0, SHAPE[0]), slice(0, SHAPE[1]))
     return scorer.score(scorer.features(patterns), np.ones(SHAPE, bool), whole)
 

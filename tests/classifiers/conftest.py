@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.synthetic import train_quick, write_dataset
 
 from napari_polmap.classifiers import Classifier
+from tests.synthetic import train_quick, write_dataset
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.synthetic import CALIBRATION, DIRECTIONS, make_patterns
 
 from napari_polmap.classifiers import Classifier
 from napari_polmap.classifiers.classifier import ProbabilityCalibration
 from napari_polmap.diffraction.preprocessing import percentile_center
 from napari_polmap.scan import Scan
+from tests.synthetic import CALIBRATION, DIRECTIONS, make_patterns
 
 NO_HALO = ((0, 0), (0, 0))
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.synthetic import CALIBRATION, make_patterns
 
 from napari_polmap.classifiers import Classifier, read_classifier, save_classifier
 from napari_polmap.errors import ClassifierError
+from tests.synthetic import CALIBRATION, make_patterns
 
 
 def test_round_trip(classifier: Classifier, tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.synthetic import CALIBRATION
 
 from napari_polmap.calibration import Calibration, electron_wavelength_nm
 from napari_polmap.classifiers.matching import mismatches, overlap, step_warning, unknowns
+from tests.synthetic import CALIBRATION
 
 CARD = {
     "energy_kv": 200.0,

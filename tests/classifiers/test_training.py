@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.synthetic import CALIBRATION, DIRECTIONS, QUICK, make_patterns, make_scan, write_dataset
 
 from napari_polmap.classifiers import Classifier, iter_train, save_classifier, train
 from napari_polmap.classifiers.samples import Sampler, Sampling, with_symmetry
@@ -15,6 +14,7 @@ from napari_polmap.diffraction.preprocessing import Preprocessing
 from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import ClassifierError, DatasetError
 from napari_polmap.io.datasets import load_dataset
+from tests.synthetic import CALIBRATION, DIRECTIONS, QUICK, make_patterns, make_scan, write_dataset
 
 
 def test_same_seed_same_file(dataset: Path, tmp_path: Path) -> None:
@@ -42,17 +42,13 @@ def test_card_and_figures(classifier: Classifier) -> None:
 def test_every_model_learns(dataset: Path, model: str) -> None:
     recipe = QUICK if model == "pca-lda" else dataclasses.replace(QUICK, settings={})
     trained = train(dataset, model, recipe=recipe, seed=0)
-    means = np.stack(
-        [make_patterns(np.full((8, 8), k), seed=91).mean((0, 1)) for k in range(8)]
-    )
+    means = np.stack([make_patterns(np.full((8, 8), k), seed=91).mean((0, 1)) for k in range(8)])
     predicted = trained.predict_proba(means, CALIBRATION).argmax(1)
     assert (predicted == np.arange(8)).mean() >= 0.75
 
 
 def test_paper_recipe_on_single_patterns(tmp_path: Path) -> None:
-    trained = train(
-        write_dataset(tmp_path / "d", groups=2, detector=96), "pca-knn", preset="paper"
-    )
+    trained = train(write_dataset(tmp_path / "d", groups=2, detector=96), "pca-knn", preset="paper")
     assert trained.window_cells == 0
     assert trained.preprocessing.normalization == "minmax"
     assert trained.model.settings()["components"] == 20
@@ -87,9 +83,7 @@ def test_symmetry_turns_the_direction_with_the_pattern() -> None:
         square = np.zeros((size, size), np.float32)
         square[round(4 + 3 * dy), round(4 + 3 * dx)] = 1
         patterns.append(square.ravel())
-    turned, classes, source = with_symmetry(
-        np.stack(patterns), np.arange(8), DIRECTIONS, size
-    )
+    turned, classes, source = with_symmetry(np.stack(patterns), np.arange(8), DIRECTIONS, size)
     assert len(turned) == 64
     assert sorted(np.bincount(source)) == [8] * 8
     for pattern, index in zip(turned, classes, strict=True):

@@ -14,9 +14,11 @@ def _image(period: float, angle_deg: float, shape: tuple[int, int], noise: float
     angle = np.deg2rad(angle_deg)
     u = (x * np.cos(angle) - y * np.sin(angle)) / period
     v = (x * np.sin(angle) + y * np.cos(angle)) / period
-    atoms = np.cos(2 * np.pi * u) + np.cos(2 * np.pi * v) + 1.5 * np.cos(
-        2 * np.pi * (u + v)
-    ) * np.cos(2 * np.pi * (u - v))
+    atoms = (
+        np.cos(2 * np.pi * u)
+        + np.cos(2 * np.pi * v)
+        + 1.5 * np.cos(2 * np.pi * (u + v)) * np.cos(2 * np.pi * (u - v))
+    )
     return (atoms + noise * rng.standard_normal(shape))[None]
 
 

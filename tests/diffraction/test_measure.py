@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.synthetic import CALIBRATION, make_patterns, two_domains
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.diffraction.measure import measured
 from napari_polmap.scan import Scan
+from tests.synthetic import CALIBRATION, make_patterns, two_domains
 
 PATTERNS = make_patterns(two_domains((56, 64)), seed=81)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.synthetic import CALIBRATION, make_scan, two_domains
 
 from napari_polmap.diffraction.virtual import (
     CENTER_OF_MASS,
@@ -17,6 +16,7 @@ from napari_polmap.diffraction.virtual import (
 )
 from napari_polmap.errors import CalibrationError
 from napari_polmap.scan import Scan
+from tests.synthetic import CALIBRATION, make_scan, two_domains
 
 SCAN = make_scan(two_domains(), seed=80)
 DATA = np.asarray(SCAN.data.compute()).astype(float)
@@ -33,9 +33,7 @@ def test_presets_have_the_disks_areas() -> None:
 @pytest.mark.parametrize("kind", PRESETS)
 def test_image_equals_a_plain_sum(kind: str) -> None:
     mask = preset_mask(kind, CALIBRATION, (32, 32))
-    np.testing.assert_allclose(
-        virtual_image(SCAN, mask), (DATA * mask).sum((2, 3)), rtol=1e-5
-    )
+    np.testing.assert_allclose(virtual_image(SCAN, mask), (DATA * mask).sum((2, 3)), rtol=1e-5)
 
 
 def test_center_of_mass_is_an_offset_from_the_disk() -> None:

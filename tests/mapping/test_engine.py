@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.synthetic import CALIBRATION, make_patterns, make_scan, two_domains
 
 from napari_polmap.classifiers import Classifier, save_classifier
 from napari_polmap.errors import (
@@ -27,6 +26,7 @@ from napari_polmap.polarization_map import (
     STATUS_NO_DATA,
 )
 from napari_polmap.scan import Scan
+from tests.synthetic import CALIBRATION, make_patterns, make_scan, two_domains
 
 LABELS = two_domains()
 
@@ -50,9 +50,7 @@ def test_two_domains_and_a_wall(scan: Scan, classifier: Classifier) -> None:
     edge = (result.status & STATUS_EDGE_WINDOW) > 0
     assert edge[0].all()
     assert not edge[24, 28]
-    np.testing.assert_array_equal(
-        result.direction, result.probabilities.astype(float).argmax(-1)
-    )
+    np.testing.assert_array_equal(result.direction, result.probabilities.astype(float).argmax(-1))
     y, x = np.unravel_index(np.nanargmax(result.defects), result.defects.shape)
     assert np.hypot(y - 24, x - 12) < 4
 
@@ -80,10 +78,10 @@ def test_chunks_do_not_matter(scan: Scan, classifier: Classifier) -> None:
 def test_narrow_bands_do_not_matter(
     scan: Scan, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_polmap.mapping import engine
+    from napari_polmap.mapping import run
 
     whole = classify(scan, classifier)
-    monkeypatch.setattr(engine, "_BUFFER_BYTES", 1)
+    monkeypatch.setattr(run, "_BUFFER_BYTES", 1)
     result = classify(scan, classifier)
     np.testing.assert_array_equal(result.direction, whole.direction)
     np.testing.assert_array_equal(result.status, whole.status)

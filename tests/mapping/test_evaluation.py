@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.synthetic import DIRECTIONS, STEP_NM, make_patterns, two_domains
 
 from napari_polmap.classifiers import Classifier
 from napari_polmap.errors import DatasetError
 from napari_polmap.mapping import evaluate
+from tests.synthetic import DIRECTIONS, STEP_NM, make_patterns, two_domains
 
 _COMMON = f"""step_nm = {STEP_NM}
 lattice_nm = 0.396
@@ -34,9 +34,7 @@ def test_label_image_with_unlabelled_positions(classifier: Classifier, tmp_path:
     truth = np.where(labels == DIRECTIONS.index("RU"), 0, 1).astype(np.uint8)
     truth[:, 18:38] = 255
     np.save(tmp_path / "truth.npy", truth)
-    figures = evaluate(
-        classifier, _dataset(tmp_path, 'truth = "truth.npy"\nthickness_nm = 20')
-    )
+    figures = evaluate(classifier, _dataset(tmp_path, 'truth = "truth.npy"\nthickness_nm = 20'))
     json.dumps(figures, allow_nan=False)
     entry = figures["scans"][0]
     assert entry["n"] == 48 * 36
@@ -59,9 +57,7 @@ def test_undecided_everywhere_has_no_selective_accuracy(
     classifier: Classifier, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "scan.npy", make_patterns(two_domains(), seed=72))
-    figures = evaluate(
-        classifier, _dataset(tmp_path, 'direction = "RU"'), threshold=1.5
-    )
+    figures = evaluate(classifier, _dataset(tmp_path, 'direction = "RU"'), threshold=1.5)
     assert figures["coverage"] == 0
     assert figures["selective_accuracy"] is None
     assert figures["accuracy"] is not None

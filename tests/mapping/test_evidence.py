@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.synthetic import CALIBRATION, make_scan, two_domains
 
 from napari_polmap.classifiers import Classifier
 from napari_polmap.errors import MapError
 from napari_polmap.mapping import classify, evidence, region_evidence
 from napari_polmap.scan import Scan
+from tests.synthetic import CALIBRATION, make_scan, two_domains
 
 LABELS = two_domains()
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.synthetic import make_scan, two_domains
 
 from napari_polmap.classifiers import Classifier
 from napari_polmap.directions import DirectionSet
@@ -16,6 +15,7 @@ from napari_polmap.io import load_map
 from napari_polmap.mapping import classify, iter_reclassify, reclassify
 from napari_polmap.polarization_map import PolarizationMap
 from napari_polmap.scan import Scan
+from tests.synthetic import make_scan, two_domains
 
 LABELS = two_domains()
 

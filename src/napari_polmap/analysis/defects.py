@@ -54,7 +54,7 @@ class DefectScorer:
             cell, angle = 1.0, 0.0
         else:
             angle = np.deg2rad(calibration.crystal_angle_deg)
-        steps = np.arange(-_REACH, _REACH + 1)
+        steps = range(-_REACH, _REACH + 1)
         index = np.array([(i, j) for i in steps for j in steps if (i, j) != (0, 0)])
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         window = Window.of(_WIDTH_CELLS, cell, scan_shape)

@@ -31,4 +31,4 @@ def label_disagreement(direction: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
             neighbor = padded[dy : dy + rows, dx : dx + columns]
             there += neighbor >= 0
             differs += (neighbor >= 0) & (neighbor != direction)
-    return differs / np.maximum(there, 1)
+    return np.asarray(differs / np.maximum(there, 1), np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,9 +105,7 @@ class Reference:
     def novelty(self, components: Floats) -> Floats:
         """Distance of components ``(n, k)`` from the training data, 1 at the 99th percentile."""
         departures = (components - self.mean) @ self.whitening.T
-        return np.asarray(
-            np.sqrt(np.mean(departures**2, axis=1)) / self.novelty_scale, np.float32
-        )
+        return np.asarray(np.sqrt(np.mean(departures**2, axis=1)) / self.novelty_scale, np.float32)
 
 
 @dataclass(frozen=True)
@@ -279,8 +276,19 @@ class Classifier:
         calibration: Calibration,
         bad_pixels: npt.NDArray[np.bool_] | None = None,
     ) -> Floats:
-        """Probabilities ``(n, n_directions)`` of patterns ``(n, ky, kx)`` that stand alone or are
-        averaged already."""
+        """Probabilities of patterns that stand alone or are averaged already.
+
+        Parameters
+        ----------
+        patterns : ndarray, shape (n, ky, kx)
+        calibration : Calibration
+            From `calibration_of`.
+        bad_pixels : ndarray of bool, optional
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n_directions)
+        """
         predictor = self.predictor(calibration, (1, 1), patterns.shape[1:], bad_pixels, 0.0)
         block = np.asarray(patterns)[:, None]
         return predictor.predict_block(block, ((0, 0), (0, 0))).probabilities[:, 0]
@@ -385,12 +393,13 @@ class Predictor:
             raw = self.classifier.model.predict_components(components)
             probabilities[usable] = self.classifier.calibration.apply(raw)
             novelty[usable] = self.classifier.reference.novelty(components)
-        result, novelty = probabilities.reshape(*shape, n_directions), novelty.reshape(shape)
+        result = probabilities.reshape(*shape, n_directions)
+        novel = novelty.reshape(shape)
         if reach and self.classifier.context is not None:
-            result = self.classifier.context.apply(result, novelty, within, self.width_positions)
+            result = self.classifier.context.apply(result, novel, within, self.width_positions)
         else:
             result = result[within]
-        return BlockPrediction(result, novelty[within], slid[within], covered[within])
+        return BlockPrediction(result, novel[within], slid[within], covered[within])
 
     def seen(self, block: npt.NDArray[Any], halo: Halo) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """The normalized windowed patterns the model sees, ``(rows, columns, size, size)``."""
@@ -403,9 +412,7 @@ class Predictor:
         size = self.operator.size
         return self._normalized(averaged).reshape(*covered.shape, size, size), covered
 
-    def _pattern_features(
-        self, patterns: npt.NDArray[Any]
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def _pattern_features(self, patterns: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
         if self._merged is None:
             return self._patterns(patterns)
         features = self.operator.crop(patterns) @ self._merged.T

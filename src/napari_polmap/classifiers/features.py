@@ -38,7 +38,7 @@ class PcaFeatures:
     def fit_plain(cls, patterns: Floats, components: int, seed: int) -> PcaFeatures:
         """Principal components of the standardized pixels (Martinc et al. 2026: 20)."""
         mean, scale = patterns.mean(axis=0), _scale(patterns)
-        pca = _pca((patterns - mean) / scale, components, seed)
+        pca = _pca(np.asarray((patterns - mean) / scale, np.float32), components, seed)
         projection = pca.components_ / scale
         return cls(projection.astype(np.float32), (projection @ mean).astype(np.float32))
 
@@ -61,14 +61,12 @@ class PcaFeatures:
         rows = []
         for part, count in (((patterns - mirrored) / 2, odd), ((patterns + mirrored) / 2, even)):
             # One scale for all pixels: noise in dark pixels must not be blown up.
-            pca = _pca(part, count, seed)
+            pca = _pca(np.asarray(part, np.float32), count, seed)
             rows.append(pca.components_ / np.sqrt(pca.explained_variance_)[:, None])
         projection = np.concatenate(rows)
         offset = projection @ patterns.mean(axis=0)
         offset[: len(rows[0])] = 0  # odd components of a centrosymmetric pattern are zero
-        return cls(
-            projection.astype(np.float32), offset.astype(np.float32), len(rows[0]), products
-        )
+        return cls(projection.astype(np.float32), offset.astype(np.float32), len(rows[0]), products)
 
     @property
     def linear_count(self) -> int:

@@ -74,10 +74,7 @@ class Sampler:
             windowed = self._noisy(windowed)
         choices = self._choices(scan)
         drawn = np.concatenate(
-            [
-                choices[self.rng.integers(len(choices))].apply(pattern[None])
-                for pattern in windowed
-            ]
+            [choices[self.rng.integers(len(choices))].apply(pattern[None]) for pattern in windowed]
         )
         return normalized(drawn, self.preprocessing)
 
@@ -137,7 +134,7 @@ def normalized(
     if preprocessing.normalization == "minmax":
         return minmax(patterns)
     mean = patterns.mean(axis=1, keepdims=True)
-    return patterns / np.where(mean > 0, mean, 1)
+    return np.asarray(patterns / np.where(mean > 0, mean, 1), np.float32)
 
 
 def with_symmetry(
@@ -213,4 +210,3 @@ def _random_window(
     start = rng.integers(positions - len(inner) + 1)
     weights[start : start + len(inner)] = inner
     return weights
-

@@ -352,7 +352,7 @@ def _single_direction(entry: LabelledScan, directions: DirectionSet) -> int:
     if entry.direction is None or len(entry.direction) != 1:
         raise DatasetError(
             f"{entry.path.name} has no single direction, which training needs; give it "
-            "direction = \"NAME\" or leave the scan out."
+            'direction = "NAME" or leave the scan out.'
         )
     return directions.index(entry.direction[0])
 

@@ -147,7 +147,9 @@ def _guess(pattern: Floats, use: npt.NDArray[np.bool_]) -> tuple[tuple[float, fl
     from scipy import ndimage
 
     factor = max(1, max(pattern.shape) // _COARSE_SIZE)
-    coarse, _ = _bin(pattern, use, factor)
+    coarse, known = _bin(pattern, use, factor)
+    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+    coarse = coarse[tuple(nearest)]
     smooth = ndimage.gaussian_filter(ndimage.median_filter(coarse, size=3), 0.7)
     low, high = float(np.percentile(smooth, 2)), float(np.max(smooth))
     rows, columns = np.indices(smooth.shape)
@@ -296,7 +298,7 @@ def _coarse_edge(pattern: Floats, use: npt.NDArray[np.bool_], edge: _Edge) -> _E
     for orders in ((1, 0), (4, 2)):
         half = max(0.3 * edge.radius, 3.0)
         edge = _Ring(pattern, use, edge, half, orders).refine(edge, free_width=True)
-    if edge.width > 0.2 * edge.radius:
+    if edge.width > 0.28 * edge.radius:
         raise _no_disk("a spot without a sharp edge")
     return edge
 
@@ -308,7 +310,7 @@ def _fine_edge(pattern: Floats, use: npt.NDArray[np.bool_], edge: _Edge, factor:
     bands along the edge, which a free width would take in.
     """
     blur = edge.width
-    for width in (max(1.0, 0.5 * blur), max(0.5, 0.3 * blur)):
+    for width in (max(1.0, 0.7 * blur), max(0.5, 0.7 * blur)):
         edge.width = width
         ring = _Ring(pattern, use, edge, max(0.2 * edge.radius, 3.3), (16, 8))
         edge = ring.refine(edge, free_width=False)

@@ -192,7 +192,10 @@ def _build_operator(
         good = ~bad_pixels.ravel()
         weights = weights * good[np.concatenate([e[2] for e in entries])]
     matrix = csr_matrix(
-        (weights, (np.concatenate([e[1] for e in entries]), np.concatenate([e[2] for e in entries]))),
+        (
+            weights,
+            (np.concatenate([e[1] for e in entries]), np.concatenate([e[2] for e in entries])),
+        ),
         shape=(size * size, detector_shape[0] * detector_shape[1]),
     )
     covered = np.asarray(matrix.sum(axis=1)).ravel()
@@ -200,7 +203,10 @@ def _build_operator(
     used = np.zeros(detector_shape[0] * detector_shape[1], bool)
     used[matrix.indices] = True
     rows, columns = np.nonzero(used.reshape(detector_shape))
-    box = (slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1))
+    box = (
+        slice(int(rows.min()), int(rows.max()) + 1),
+        slice(int(columns.min()), int(columns.max()) + 1),
+    )
     keep = np.arange(used.size).reshape(detector_shape)[box].ravel()
     return PatternOperator(matrix[:, keep].astype(np.float32).tocsr(), box, size)
 

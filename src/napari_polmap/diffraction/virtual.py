@@ -28,9 +28,7 @@ CENTER_OF_MASS = "center of mass"
 """Name of the center-of-mass image among those of `iter_virtual`."""
 
 
-def preset_mask(
-    kind: str, calibration: Calibration, detector_shape: tuple[int, int]
-) -> Floats:
+def preset_mask(kind: str, calibration: Calibration, detector_shape: tuple[int, int]) -> Floats:
     """Weight of each detector pixel for a named virtual detector.
 
     Parameters

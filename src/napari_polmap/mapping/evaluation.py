@@ -91,8 +91,7 @@ def evaluate(
         rights.append(right)
         if progress is not None:
             progress(index + 1, len(dataset.scans))
-    right = np.concatenate(rights) if rights else np.zeros(0, bool)
-    confidence = np.concatenate(confidences) if confidences else np.zeros(0)
+    right, confidence = np.concatenate(rights), np.concatenate(confidences)
     return {**_figures(right, confidence, limit), "threshold": limit, "scans": scans}
 
 

@@ -98,9 +98,7 @@ def region_evidence(
     mean_pattern : ndarray, shape (ky, kx)
     """
     calibration = classifier.calibration_of(scan)
-    predictor = classifier.predictor(
-        calibration, (1, 1), scan.detector_shape, scan.bad_pixels, 0.0
-    )
+    predictor = classifier.predictor(calibration, (1, 1), scan.detector_shape, scan.bad_pixels, 0.0)
     block = np.asarray(mean_pattern)[None, None]
     none = ((0, 0), (0, 0))
     seen, covered = predictor.seen(block, none)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.errors import MapError
-from napari_polmap.mapping.engine import Progress, RunSetup, map_values, predictions, strips
+from napari_polmap.mapping.engine import Progress, map_values
+from napari_polmap.mapping.run import RunSetup, predictions, strips
 from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
 
@@ -103,7 +104,7 @@ def iter_reclassify(
     total, done = inside.size, 0
     with closing(predictions(scan, setup, parts)) as outcomes:
         for read, part, _, outcome in outcomes:
-            done = min(total, done + read)
+            done += read
             if outcome is not None:
                 place = slice(part.start - rows.start, part.stop - rows.start)
                 for name, values in map_values(outcome[0]).items():

@@ -1,0 +1,240 @@
+"""One run over a scan: what is set up once, and the order in which the data are read.
+
+Each strip of rows is read once: the few features that the window averages are kept for the rows
+that later strips need as neighbors, instead of reading the patterns of the halo again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_polmap.analysis.defects import DefectScorer
+from napari_polmap.calibration import Calibration
+from napari_polmap.classifiers.classifier import BlockPrediction, Classifier, Predictor
+from napari_polmap.classifiers.matching import mismatches, step_warning, unknowns
+from napari_polmap.errors import CalibrationError, ClassifierMismatchError
+from napari_polmap.scan import CHUNK_BYTES, Scan
+
+Region = tuple[slice, slice]
+"""Rows and columns of a rectangle of positions."""
+Step = tuple[int, slice, slice, tuple[BlockPrediction, npt.NDArray[np.float32]] | None]
+"""Positions read since the last step; a rectangle; its prediction and raw defect scores, if done.
+"""
+
+_BUFFER_BYTES = 192 * 2**20
+_LEAST_COLUMNS = 32
+_LEAST_STRIPS = 12
+_SMALL_SCAN_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """What stays the same over one run: calibration, predictor, defect scorer, warnings."""
+
+    predictor: Predictor
+    scorer: DefectScorer
+    calibration: Calibration
+    window_cells: float
+    warnings: tuple[str, ...]
+    calibrated: bool
+
+    @classmethod
+    def of(cls, scan: Scan, classifier: Classifier, window: float | None, force: bool) -> RunSetup:
+        """Check that the classifier applies, and set its stages up for a scan.
+
+        Raises
+        ------
+        ClassifierMismatchError, CalibrationError
+            See `napari_polmap.mapping.iter_classify`.
+        """
+        calibration = classifier.calibration_of(scan)
+        warnings = list(scan.warnings)
+        foreign = mismatches(classifier.card, calibration)
+        if foreign and not force:
+            raise ClassifierMismatchError(
+                f"The classifier {classifier.name!r} does not apply to this scan: "
+                f"{' '.join(foreign)} Choose or train another classifier, or correct the "
+                "calibration."
+            )
+        warnings += foreign
+        unknown = unknowns(classifier.card, calibration)
+        if unknown:
+            warnings.append(
+                f"The scan does not tell its {' and '.join(unknown)}, so that it could not be "
+                "checked against the classifier."
+            )
+        step = step_warning(classifier.card, calibration)
+        warnings += [step] if step else []
+        window_cells = classifier.window_cells if window is None else float(window)
+        if not (np.isfinite(window_cells) and 0 <= window_cells <= 20):
+            raise CalibrationError(
+                f"The window's width must be 0 to 20 unit cells, but is {window_cells}; correct it."
+            )
+        if window_cells and calibration.cell_positions is None:
+            raise CalibrationError(
+                "The window is one or more unit cells wide, but the scan step is not known; give "
+                "it (--step NM, or in the Scan section), or use a window of 0 cells."
+            )
+        shapes = scan.scan_shape, scan.detector_shape
+        predictor = classifier.predictor(calibration, *shapes, scan.bad_pixels, window_cells)
+        scorer = DefectScorer.of(calibration, *shapes, scan.bad_pixels)
+        return cls(
+            predictor, scorer, calibration, window_cells, tuple(warnings),
+            not (foreign or unknown or step),
+        )  # fmt: skip
+
+    @property
+    def halo(self) -> tuple[int, int]:
+        """Neighboring positions needed on each side."""
+        mine, other = self.predictor.halo, self.scorer.halo
+        return max(mine[0], other[0]), max(mine[1], other[1])
+
+    def features(
+        self, block: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Features of both, side by side, and which positions have data."""
+        features, valid = self.predictor.features(block)
+        return np.concatenate([features, self.scorer.features(block)], axis=-1), valid
+
+    def predict(
+        self,
+        features: npt.NDArray[np.float32],
+        valid: npt.NDArray[np.bool_],
+        inner: tuple[slice, slice],
+    ) -> tuple[BlockPrediction, npt.NDArray[np.float32]]:
+        """Prediction and raw defect score of the inner positions."""
+        split = features.shape[-1] - self.scorer.operator.matrix.shape[0]
+        prediction = self.predictor.predict_features(features[..., :split], valid, inner)
+        return prediction, self.scorer.score(features[..., split:], valid, inner)
+
+    @property
+    def _feature_bytes(self) -> int:
+        merged = self.predictor.classifier.preprocessing.normalization == "sum"
+        own = self.predictor.classifier.model.features.linear_count + 1
+        size = self.predictor.operator.matrix.shape[0]
+        return 4 * ((own if merged else size) + self.scorer.operator.matrix.shape[0])
+
+    def band_width(self, parts: list[slice], scan_shape: tuple[int, int]) -> int:
+        """Columns of a band whose features, with the halo, fit the buffer."""
+        height = max(strip.stop - strip.start for strip in parts) + 2 * self.halo[0]
+        fitting = _BUFFER_BYTES // (height * self._feature_bytes) - 2 * self.halo[1]
+        return int(min(scan_shape[1], max(_LEAST_COLUMNS, fitting)))
+
+
+class _Rows:
+    """Features of consecutive rows of a band, oldest dropped, newest added."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.features: npt.NDArray[np.float32] | None = None
+        self.valid = np.zeros((0, 0), bool)
+
+    @property
+    def end(self) -> int:
+        """The row after the last one."""
+        return self.first + len(self.valid)
+
+    def drop_before(self, row: int) -> None:
+        """Forget the rows before `row`."""
+        if self.features is not None:
+            self.features = self.features[row - self.first :]
+            self.valid = self.valid[row - self.first :]
+        self.first = row
+
+    def add(self, features: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> None:
+        """Add rows at the end."""
+        if self.features is None:
+            self.features, self.valid = features, valid
+        else:
+            self.features = np.concatenate([self.features, features])
+            self.valid = np.concatenate([self.valid, valid])
+
+
+def predictions(scan: Scan, setup: RunSetup, pending: list[Region]) -> Generator[Step, None, None]:
+    """Predict rectangles, bands of columns from top to bottom.
+
+    Parameters
+    ----------
+    scan : Scan
+    setup : RunSetup
+    pending : list of (slice, slice)
+        Rows and columns to predict; those of one band follow each other downwards.
+
+    Yields
+    ------
+    Step
+        Several while a rectangle's rows are read, the last of them with its prediction.
+    """
+    halo_y, halo_x = setup.halo
+    band, kept = None, _Rows(0)
+    for rows, columns in pending:
+        top, bottom = max(0, rows.start - halo_y), min(scan.shape[0], rows.stop + halo_y)
+        left, right = max(0, columns.start - halo_x), min(scan.shape[1], columns.stop + halo_x)
+        if band != columns or not kept.first <= top <= kept.end:
+            band, kept = columns, _Rows(top)
+        kept.drop_before(top)
+        counted, positions = 0, (rows.stop - rows.start) * (columns.stop - columns.start)
+        if kept.end < bottom:
+            missing = (slice(kept.end, bottom), slice(left, right))
+            shape = (bottom - kept.end, right - left)
+            features, valid = None, np.empty(shape, bool)
+            read = 0
+            for part in _pieces(scan, *missing):
+                fresh, usable = setup.features(scan.read(*part))
+                if features is None:
+                    features = np.empty((*shape, fresh.shape[-1]), np.float32)
+                place = (
+                    slice(part[0].start - kept.end, part[0].stop - kept.end),
+                    slice(part[1].start - left, part[1].stop - left),
+                )
+                features[place], valid[place] = fresh, usable
+                read += usable.size
+                share = positions * read // valid.size
+                yield share - counted, rows, columns, None
+                counted = share
+            assert features is not None
+            kept.add(features, valid)
+        inner = (
+            slice(rows.start - top, rows.stop - top),
+            slice(columns.start - left, columns.stop - left),
+        )
+        assert kept.features is not None
+        used = slice(0, bottom - top)
+        outcome = setup.predict(kept.features[used], kept.valid[used], inner)
+        yield positions - counted, rows, columns, outcome
+
+
+def strips(scan: Scan, rows: slice) -> Iterator[slice]:
+    """Rows of one step of the map: the chunks' rows, finer for small scans, so that they show."""
+    heights = scan.data.chunks[0]
+    finest = max(heights)
+    if len(heights) < _LEAST_STRIPS and scan.nbytes < _SMALL_SCAN_BYTES:
+        finest = max(1, -(-scan.shape[0] // _LEAST_STRIPS))
+    top = 0
+    for height in heights:
+        for start in range(top, top + height, finest):
+            low, high = max(start, rows.start), min(start + finest, top + height, rows.stop)
+            if low < high:
+                yield slice(low, high)
+        top += height
+
+
+def bands(columns: slice, width: int) -> Iterator[slice]:
+    """Columns cut into bands of a width."""
+    for left in range(columns.start, columns.stop, width):
+        yield slice(left, min(columns.stop, left + width))
+
+
+def _pieces(scan: Scan, rows: slice, columns: slice) -> Iterator[Region]:
+    """Rectangles to read at once: within the chunks, and not too large."""
+    pattern_bytes = int(np.prod(scan.detector_shape)) * scan.dtype.itemsize
+    for part_rows, part_columns in scan.blocks((rows, columns)):
+        width = part_columns.stop - part_columns.start
+        height = max(1, CHUNK_BYTES // (pattern_bytes * width))
+        for top in range(part_rows.start, part_rows.stop, height):
+            yield slice(top, min(part_rows.stop, top + height)), part_columns
