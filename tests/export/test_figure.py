@@ -215,3 +215,12 @@ def test_lines_are_broken_to_a_width():
     assert len(lines) > 1
     assert all(text_width(line, 7.0) <= 1.0 for line in lines)
     assert " ".join(lines) == "one two three four five six seven"
+
+
+def test_positions_without_a_value_are_grey_and_explained(make_map, tmp_path):
+    result = make_map()
+    result.defects[:, 0] = np.nan
+    figure = pixels(export_image(result, tmp_path / "map.png", layer="defects"))
+    assert (figure[200, 40, :3] == 219).all()
+    assert "Grey: no value." in texts(export_image(result, tmp_path / "map.svg", layer="defects"))
+    assert "Grey: no value." not in texts(export_image(result, tmp_path / "map.svg"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCAN = "demo_knn.hspy"
 TRUTH = "demo_knn_truth.tif"
 DEFECTS = "demo_knn_defects.tif"
-_BACKGROUND = "annular dark field"
+_BACKGROUND = "bright field"
 
 
 def demo(

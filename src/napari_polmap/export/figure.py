@@ -281,6 +281,10 @@ def _figure(
         scale = _MOST_DPI * per_position
     picture = max(1, round(columns * scale)), max(1, round(rows * scale))
     is_direction = layer == DIRECTION
+    # Without a value, and nothing beneath; undecided positions have one, and are left white.
+    missing = pixels[..., 3] == 0
+    if is_direction:
+        missing &= ~polarization_map.computed
     lines = legend_rows(polarization_map, threshold, background) if is_direction else []
     side = (0.0, 0.0)
     if legend and is_direction:
@@ -297,14 +301,14 @@ def _figure(
         bar=BAR_ROW if scale_bar else 0.0,
         notes=tuple(
             (line, color)
-            for note, color in _notes(polarization_map, grey=not (is_direction or background))
+            for note, color in _notes(polarization_map, grey=not is_direction and missing.any())
             for line in broken(note, _NOTE_SIZE, max(text_width, _LEAST_WIDTH))
         ),
     )
     figure = sheet.figure()
     margin = sheet.px(_MARGIN)
     axes = sheet.axes(figure, margin, margin, *picture)
-    _draw_picture(axes, polarization_map, pixels)
+    _draw_picture(axes, pixels, missing)
     if arrows:
         _draw_arrows(axes, polarization_map, threshold, per_position)
     if legend:
@@ -335,12 +339,12 @@ def _notes(polarization_map: PolarizationMap, *, grey: bool) -> list[tuple[str, 
     if not polarization_map.confidence_calibrated:
         text = "Confidence uncalibrated: this scan lies outside what the classifier was trained on."
         notes.append((text, warning))
-    missing = int(np.count_nonzero(~polarization_map.computed))
     if not polarization_map.complete:
+        missing = int(np.count_nonzero(~polarization_map.computed))
         share = f"{grouped(missing)} of {grouped(polarization_map.direction.size)} positions"
         notes.append((f"The map is incomplete: {share} are not computed.", warning))
-    if missing and grey:
-        notes.append(("Grey: not computed.", remark))
+    if grey:
+        notes.append(("Grey: no value.", remark))
     return notes
 
 
@@ -360,14 +364,12 @@ def _write_notes(figure: Figure, sheet: _Sheet) -> None:
 
 
 def _draw_picture(
-    axes: Axes, polarization_map: PolarizationMap, pixels: npt.NDArray[np.uint8]
+    axes: Axes, pixels: npt.NDArray[np.uint8], missing: npt.NDArray[np.bool_]
 ) -> None:
-    # Transparent where undecided, so that paper white is seen; grey where nothing was computed.
     shown = pixels.copy()
-    missing = ~polarization_map.computed & (pixels[..., 3] == 0)
     shown[missing] = (*(round(255 * NOT_COMPUTED_GREY),) * 3, 255)
     shown[shown[..., 3] == 0] = 255
-    rows, columns = polarization_map.shape
+    rows, columns = missing.shape
     axes.imshow(
         shown,
         extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
