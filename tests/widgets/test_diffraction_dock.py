@@ -11,7 +11,7 @@ import pytest
 from napari._qt.qt_viewer import QtViewer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QDockWidget, QPushButton
+from qtpy.QtWidgets import QDockWidget, QPushButton, QTextEdit
 
 from napari_polmap.directions import DirectionSet
 from napari_polmap.scan import Scan
@@ -238,6 +238,16 @@ def test_dock_stays_where_it_is(stage):
     camera.zoom = zoomed = camera.zoom * 2
     widen(stage, frame, 400)
     assert camera.zoom == zoomed
+
+
+def test_dock_moves_beside_another_where_below_is_too_low(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1500, 800)
+    other = viewer.window.add_dock_widget(QTextEdit(), name="Other", area="right")
+    dock = DiffractionDock(viewer)
+    frame = viewer.window.add_dock_widget(dock, name="Diffraction", area="right")
+    qtbot.waitUntil(lambda: frame.x() >= other.x() + other.width(), timeout=3000)
+    assert frame.y() == other.y()
 
 
 def widen(stage, frame: QDockWidget, width: int) -> None:

@@ -17,10 +17,13 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDockWidget,
     QDoubleSpinBox,
+    QFrame,
     QHBoxLayout,
     QLabel,
+    QMainWindow,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -41,6 +44,7 @@ _TOOLS = (
 )
 _PARTS = [480, 440]
 """First heights of the pattern and the evidence."""
+_WIDE_WINDOW = 1400
 _EMPTY = "Open a scan, then click on its image."
 _CLICK = "Click on the map to see the pattern of that position."
 
@@ -60,7 +64,7 @@ class DiffractionDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("polmap-diffraction")
-        self._closed = False
+        self._closed = self._placed = False
         self._calls.connect(self._run)
         self.controller = DiffractionController(viewer, self._deliver)
         # A window that the user closes is deleted by Qt without closing its docks.
@@ -68,7 +72,7 @@ class DiffractionDock(QWidget):
         self.qt_viewer = QtViewer(self.controller.model)
         # Files dropped here belong to the main viewer.
         self.qt_viewer.setAcceptDrops(False)
-        self.qt_viewer.setMinimumSize(220, 200)
+        self.qt_viewer.setMinimumSize(220, 160)
         self.evidence = EvidencePanel()
         self._build()
         self._connect()
@@ -121,9 +125,14 @@ class DiffractionDock(QWidget):
         column.addWidget(self.qt_viewer, 1)
         column.addWidget(self.progress)
         column.addWidget(self.readout)
+        self.scroll = QScrollArea()
+        self.scroll.setWidget(self.evidence)
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         self.splitter.addWidget(top)
-        self.splitter.addWidget(self.evidence)
+        self.splitter.addWidget(self.scroll)
         self.splitter.setStretchFactor(0, 3)
         self.splitter.setStretchFactor(1, 2)
         self.splitter.setChildrenCollapsible(False)
@@ -182,7 +191,7 @@ class DiffractionDock(QWidget):
         if controller.reading is not None or not controller.explaining:
             self.evidence.show_reading(controller.reading, otherwise)
         self.evidence.show_evidence(controller.evidence, waiting=controller.explaining)
-        self.evidence.setVisible(not self.evidence.empty)
+        self.scroll.setVisible(not self.evidence.empty)
 
     def _show_tool(self) -> None:
         for button in self.tools.buttons():
@@ -211,6 +220,9 @@ class DiffractionDock(QWidget):
         self.controller.active = True
         self._keep_docked()
         self.window().installEventFilter(self)
+        if not self._placed:
+            self._placed = True
+            QTimer.singleShot(0, self._make_room)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Qt: read nothing while nobody looks."""
@@ -261,7 +273,7 @@ class DiffractionDock(QWidget):
         del self.qt_viewer
 
     def _keep_docked(self) -> None:
-        """Neither float nor drag the dock: in another window the canvas loses its OpenGL context."""
+        """Neither float nor drag: in another window the canvas loses its OpenGL context."""
         dock = self.parent()
         if not isinstance(dock, QDockWidget):
             return
@@ -272,6 +284,23 @@ class DiffractionDock(QWidget):
             title.unsetCursor()
             for button in title.findChildren(QPushButton, "QTitleBarFloatButton"):
                 button.hide()
+
+    def _make_room(self) -> None:
+        """Beside a dock of the same side instead of below it, where below is too low."""
+        window, dock = self.window(), self.parent()
+        if self._closed or not isinstance(window, QMainWindow) or dock is None:
+            return
+        area = window.dockWidgetArea(dock)
+        sides = (Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea)
+        wide, low = window.width() >= _WIDE_WINDOW, self.height() < self.sizeHint().height()
+        others = [
+            other
+            for other in window.findChildren(QDockWidget)
+            if other is not dock and other.isVisible() and window.dockWidgetArea(other) == area
+        ]
+        if area in sides and wide and low and others:
+            window.splitDockWidget(others[-1], dock, Qt.Orientation.Horizontal)
+            window.resizeDocks([dock], [self.sizeHint().width()], Qt.Orientation.Horizontal)
 
 
 def _percentile(tooltip: str) -> QDoubleSpinBox:
