@@ -124,7 +124,13 @@ def follow(viewer: Any) -> None:
     """Let a viewer's layers be managed, and the dock come with a scan or map."""
     from napari_polmap.viewer.manager import LayerManager
 
-    LayerManager.of(viewer).on_opened = show_dock
+    LayerManager.of(viewer).on_opened = _show_opened
+
+
+def _show_opened(viewer: Any) -> None:
+    dock = show_dock(viewer)
+    if dock is not None:
+        dock.fit_view()
 
 
 def show_dock(viewer: Any, *, always: bool = False) -> Any:

@@ -34,6 +34,8 @@ class ClassifierSection(Section):
         self.rows.itemAt(0).layout().setStretch(0, 1)
         self.mismatch = Notice()
         self.add(self.mismatch)
+        self.unsure = Notice("info")
+        self.add(self.unsure)
         self.facts = wrapped()
         self.add(self.facts)
         self.card = Section("Card", open_=False)
@@ -82,6 +84,18 @@ class ClassifierSection(Section):
             return []
         return mismatches(classifier.card, scan.calibration)
 
+    def _unsure(self) -> list[str]:
+        """What could not be compared, or lies at the limit."""
+        from napari_polmap.classifiers.matching import step_warning, unknowns
+
+        scan, classifier = self.session.scan, self.session.classifier
+        if scan is None or classifier is None:
+            return []
+        missing = unknowns(classifier.card, scan.calibration)
+        coarse = step_warning(classifier.card, scan.calibration)
+        asked = f"The scan does not tell its {' and '.join(missing)}: give it in the calibration."
+        return [*([asked] if missing else []), *([coarse] if coarse else [])]
+
     def refresh(self) -> None:
         """Show the session's classifier."""
         classifier = self.session.classifier
@@ -91,6 +105,7 @@ class ClassifierSection(Section):
         self.mismatch.tell(
             ["This classifier does not apply to this scan.", *found] if found else []
         )
+        self.unsure.tell(self._unsure())
         if classifier is None:
             return
         path = "" if classifier.path is None else str(classifier.path)

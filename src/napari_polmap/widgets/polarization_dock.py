@@ -29,6 +29,7 @@ from napari_polmap.widgets.scan_section import ScanSection
 
 _WIDTH = 360
 _IDLE_MS = 500
+_LAYOUT_MS = 50
 _COUNT_SECONDS = 1.0
 
 
@@ -139,6 +140,15 @@ class PolarizationDock(QWidget):
         patterns = getattr(widget, "__wrapped__", widget)
         place_beside(patterns, self)
         return patterns
+
+    def fit_view(self) -> None:
+        """Fit the view to the canvas, once the window has made room for the dock."""
+        QTimer.singleShot(_LAYOUT_MS, self._reset_view)
+
+    def _reset_view(self) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.reset_view()
 
     def when_idle(self, actions: Iterable[Callable[[], object]]) -> None:
         """Do things one after the other, each when the background work before it is done."""
