@@ -106,3 +106,14 @@ def test_percentile_center_and_minmax() -> None:
         percentile_center(np.ones((10, 10)))
     scaled = minmax(np.array([[1.0, 3.0, 2.0], [5.0, 5.0, 5.0]], np.float32))
     np.testing.assert_array_equal(scaled, [[0, 1, 0.5], [0, 0, 0]])
+
+
+def test_large_detector_is_binned_to_the_same_pattern() -> None:
+    ky, kx = np.mgrid[:400, :380]
+    rows, columns = ky - 203.3, kx - 187.6
+    smooth = np.exp(-((rows - 30) ** 2 + (columns + 20) ** 2) / (2 * 25.0**2))
+    calibration = Calibration(center_px=(203.3, 187.6), radius_px=110.0)
+    binned = Preprocessing().operator(calibration, (400, 380))
+    plain = Preprocessing().operator(calibration, (400, 380), np.zeros((400, 380), bool))
+    assert (binned.binning, plain.binning) == (3, 1)
+    np.testing.assert_allclose(binned.apply(smooth[None]), plain.apply(smooth[None]), atol=2e-3)
