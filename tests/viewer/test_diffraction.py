@@ -451,12 +451,14 @@ def test_map_tells_the_direction_and_evidence_the_pattern(controller, window, cl
     controller.session.start_map(made)
     controller.session.set_position((12, 6))
     window.run_until(lambda: shows(controller, (12, 6)))
-    assert controller.reading.direction == made.direction[12, 6]  # at once
+    direction = made.direction[12, 6]
+    assert controller.reading.direction == direction  # at once
     assert controller.evidence is None
     explained(controller, window)
     # Seen through the window the map was made with, not through the classifier's own.
     expected = evidence(domains, classifier, (12, 6), window=2.0)
     np.testing.assert_allclose(controller.evidence.seen, expected.seen)
+    assert controller.compared == (direction, classifier.directions.names[direction])
     np.testing.assert_allclose(controller.reading.probabilities, expected.probabilities, atol=2e-3)
 
 

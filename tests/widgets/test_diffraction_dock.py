@@ -22,6 +22,7 @@ from napari_polmap.viewer.reading import Reading
 from napari_polmap.viewer.session import Session
 from napari_polmap.widgets.diffraction_dock import DiffractionDock
 from napari_polmap.widgets.evidence import EvidencePanel, antisymmetric
+from tests.viewer.scenes import filled_map
 
 SHAPE = (20, 30, 32, 32)
 LEFT = Qt.MouseButton.LeftButton
@@ -186,6 +187,24 @@ def test_detector_is_drawn_with_the_mouse(stage):
     QTest.mouseClick(stage.dock.clear, LEFT)
     assert stage.session.detector is None
     assert stage.dock.tools.button(0).isChecked()
+    # Drawn again, and deleted with the key.
+    QTest.mouseClick(stage.dock.tools.button(2), LEFT)  # rectangle
+    stage.drag(stage.dock.qt_viewer.canvas, [stage.pattern_point(k, k) for k in (10, 13, 18)])
+    assert stage.session.detector.mask[11, 11] == 1
+    QTest.keyClick(stage.dock.qt_viewer.canvas.native, Qt.Key.Key_Delete)
+    assert stage.session.detector is None
+
+
+def test_map_without_its_scan(stage):
+    made = filled_map(stage.scan)
+    stage.session.open(stage.scan)
+    stage.session.scan = None
+    stage.session.scan_changed.emit()
+    stage.session.start_map(made)
+    stage.click(4, 4)
+    stage.qtbot.wait(50)
+    assert "the scan is not open" in stage.dock.title.text()
+    assert stage.dock.evidence.result.text().startswith("RU 45°")
 
 
 def test_readout_contrast_and_region(stage):
@@ -320,14 +339,14 @@ def test_pictures_compare_seen_and_class_mean(qtbot):
     qtbot.addWidget(panel)
     assert panel.empty
     panel.show_reading(reading())
-    panel.show_evidence(evidence())
+    panel.show_evidence(evidence(), 1, "RU")
     assert not panel.empty
     assert [caption.text() for caption in panel.captions] == ["seen", "mean of RU"]
     panel.view.setCurrentText("Antisymmetric part")
     assert panel.captions[1].text().startswith("mean of RU (±40%")
     panel.view.setCurrentText("Difference")
     assert panel.captions[0].text().startswith("seen − RU (±5%")
-    panel.show_reading(reading(4))  # the map says otherwise
+    panel.show_evidence(evidence(), 4, "LM")  # the map says otherwise
     assert panel.captions[0].text().startswith("seen − LM")
     panel.show_evidence(None, waiting=True)
     assert not panel.empty

@@ -118,6 +118,17 @@ class DiffractionController:
         return self._patterns.busy or self._evidences.busy
 
     @property
+    def compared(self) -> tuple[int, str]:
+        """Index and name of the classifier's direction whose mean stands beside the evidence."""
+        classifier, evidence, reading = self.session.classifier, self.evidence, self.reading
+        if classifier is None or evidence is None:
+            return 0, ""
+        names = classifier.directions.names
+        shown = None if reading is None else reading.directions.names[reading.direction]
+        index = names.index(shown) if shown in names else evidence.direction or 0
+        return index, names[index]
+
+    @property
     def active(self) -> bool:
         """Whether the view can be seen; else nothing is read."""
         return self._active

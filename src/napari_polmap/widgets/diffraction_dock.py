@@ -82,6 +82,7 @@ class DiffractionDock(QWidget):
 
     def _build(self) -> None:
         self.title = QLabel(_EMPTY)
+        self.title.setToolTip(HINT)
         self.follow = IconButton("pan_arrows", HINT, checkable=True, text="Follow")
         heading = _row(self.title, None, self.follow)
         self.tools = QButtonGroup(self)
@@ -171,7 +172,10 @@ class DiffractionDock(QWidget):
     def _show_pattern(self) -> None:
         shown = self.controller.shown
         session = self.controller.session
-        if shown is None:
+        if shown is None and session.scan is None and session.position is not None:
+            y, x = session.position
+            self.title.setText(f"<b>Row {y}, column {x}</b> · the scan is not open")
+        elif shown is None:
             self.title.setText(_EMPTY if session.scan_shape is None else _CLICK)
         else:
             self.title.setText(f"<b>{shown.title}</b>")
@@ -190,7 +194,10 @@ class DiffractionDock(QWidget):
             otherwise = "" if controller.session.classifier is None else "Not classified here."
         if controller.reading is not None or not controller.explaining:
             self.evidence.show_reading(controller.reading, otherwise)
-        self.evidence.show_evidence(controller.evidence, waiting=controller.explaining)
+        direction, name = controller.compared
+        self.evidence.show_evidence(
+            controller.evidence, direction, name, waiting=controller.explaining
+        )
         self.scroll.setVisible(not self.evidence.empty)
 
     def _show_tool(self) -> None:

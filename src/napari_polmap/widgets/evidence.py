@@ -21,8 +21,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_polmap.directions import DirectionSet
-
 if TYPE_CHECKING:
     from napari_polmap.mapping import Evidence
     from napari_polmap.viewer.reading import Reading
@@ -147,8 +145,7 @@ class EvidencePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._evidence: Evidence | None = None
-        self._directions: DirectionSet | None = None
-        self._shown = 0
+        self._direction, self._name = 0, ""
         self.result = QLabel()
         self.result.setWordWrap(True)
         self.result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -202,16 +199,31 @@ class EvidencePanel(QWidget):
         font.setBold(reading is not None)
         self.result.setFont(font)
         self.result.setVisible(bool(text))
-        if reading is not None:
-            self._directions, self._shown = reading.directions, reading.direction
-            self._draw()
 
-    def show_evidence(self, evidence: Evidence | None, *, waiting: bool = False) -> None:
-        """Show what the classifier saw; while `waiting` for it the last one stays, dimmed."""
+    def show_evidence(
+        self,
+        evidence: Evidence | None,
+        direction: int = 0,
+        name: str = "",
+        *,
+        waiting: bool = False,
+    ) -> None:
+        """Show what the classifier saw beside the mean of a direction.
+
+        Parameters
+        ----------
+        evidence : Evidence, optional
+        direction : int
+            Which class mean stands beside it.
+        name : str
+            That direction's name.
+        waiting : bool
+            Evidence is on its way: what was shown last stays, dimmed.
+        """
         for picture in self.pictures:
             picture.stale = waiting
         if evidence is not None or not waiting:
-            self._evidence = evidence
+            self._evidence, self._direction, self._name = evidence, direction, name
         self._draw()
 
     def _draw(self) -> None:
@@ -219,9 +231,8 @@ class EvidencePanel(QWidget):
         self.compare.setVisible(evidence is not None)
         if evidence is None:
             return
-        index = self._shown if self._shown < len(evidence.class_means) else evidence.direction
-        name = "" if self._directions is None else self._directions.names[index]
-        seen, mean = evidence.seen, evidence.class_means[index]
+        name = self._name
+        seen, mean = evidence.seen, evidence.class_means[self._direction]
         view = VIEWS[self.view.currentIndex()]
         if view == PATTERN:
             for picture, values in zip(self.pictures, (seen, mean), strict=True):
