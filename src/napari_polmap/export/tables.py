@@ -114,4 +114,5 @@ def _place(polarization_map: PolarizationMap, y: int) -> list[list[Any]]:
 
 
 def _numbers(values: npt.NDArray[Any], digits: int) -> list[str]:
-    return ["" if np.isnan(value) else f"{value:.{digits}g}" for value in values.tolist()]
+    # NaN is what differs from itself; asking NumPy about each number would take most of the time.
+    return ["" if value != value else f"{value:.{digits}g}" for value in values.tolist()]
