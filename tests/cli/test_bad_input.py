@@ -46,7 +46,7 @@ SCANS = {
     "truncated": (truncated, "complete"),
     "nonsense": (nonsense, "cannot be read"),
     "no positions": (lambda f: save(f / "a.npy", PATTERNS[:0]), "empty"),
-    "two axes": (lambda f: save(f / "a.npy", PATTERNS[0, 0]), "2 axes"),
+    "two axes": (lambda f: save(f / "a.npy", PATTERNS[0, 0]), "a scan has four axes"),
     "no scan shape": (lambda f: save(f / "a.npy", PATTERNS.reshape(20, 32, 32)), "(4, 5), (5, 4)"),
     "not finite": (lambda f: save(f / "a.npy", np.full(PATTERNS.shape, np.nan)), "not finite"),
     "all zero": (lambda f: save(f / "a.npy", np.zeros_like(PATTERNS)), "are zero"),
