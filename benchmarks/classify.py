@@ -2,8 +2,8 @@
 
 The baseline reads the memory map in the same blocks and sums the patterns over the same crop in
 float32: the least that any classifier of it must do. Both run in a process of their own,
-alternately, with one thread of linear algebra; CPU seconds, since the machine is shared; the memory is the largest anonymous one of the
-process (RssAnon), sampled at every step.
+alternately, with one thread of linear algebra. Times are CPU seconds, since machines are shared;
+the memory is the largest anonymous one of the process (RssAnon), sampled at every step.
 
     python benchmarks/classify.py --gigabytes 8
 """

@@ -159,10 +159,10 @@ class PolarizationDock(QWidget):
         def look() -> None:
             if self.controller.busy:
                 return
+            if len(waiting) <= 1:
+                timer.stop()  # first: the last action may close the window
             if waiting:
                 waiting.pop(0)()
-            if not waiting:
-                timer.stop()
 
         timer.timeout.connect(look)
         timer.start()
