@@ -472,6 +472,12 @@ def test_classifier_that_does_not_apply_says_so(controller, window, classifier, 
     assert "80 kV" in controller.notice
     assert controller.reading is None
     assert not controller.explaining
+    # Where the user had it classified all the same, the map stands and shows what it rests on.
+    foreign = controller.session.scan
+    controller.session.start_map(classify(foreign, classifier, force=True))
+    explained(controller, window)
+    assert controller.evidence is not None
+    assert "(uncalibrated)" in controller.reading.text
 
 
 def test_unknown_voltage_leaves_the_confidence_uncalibrated(

@@ -90,7 +90,7 @@ class DiffractionController:
             (self.session.scan_changed, self._on_scan),
             (self.session.position_changed, self._on_position),
             (self.session.region_changed, self._on_region),
-            (self.session.map_started, self._on_map),
+            (self.session.map_started, self._request_evidence),
             (self.session.map_changed, self._on_map),
             (self.session.classifier_changed, self._request_evidence),
             (self.session.detector_changed, self._on_detector),
@@ -318,20 +318,20 @@ class DiffractionController:
         if not self.explaining:
             self._evidences.cancel()
             return
-        window = self._window()
+        made_with = self._made_with()
         self._evidences.submit(
-            lambda: _evidence_steps(scan, classifier, shown, window),
+            lambda: _evidence_steps(scan, classifier, shown, made_with),
             self._take_evidence,
             self._no_evidence,
         )
 
-    def _window(self) -> float | None:
-        """The map's window where it was made by the chosen classifier, else the classifier's."""
+    def _made_with(self) -> Mapping[str, Any] | None:
+        """What the map tells of its classifier, if that is the chosen one."""
         polarization, classifier = self.session.map, self.session.classifier
         if polarization is None or classifier is None:
             return None
         made_with = polarization.classifier
-        return made_with.get("window_used_cells") if _same(made_with, classifier) else None
+        return made_with if made_with.get("sha256") == classifier.sha256 else None
 
     def _take_evidence(self, evidence: Evidence | None) -> None:
         if evidence is None:
@@ -351,24 +351,24 @@ class DiffractionController:
         self.reading_changed.emit()
 
 
-def _same(made_with: Mapping[str, Any], classifier: Classifier) -> bool:
-    return made_with.get("sha256") == classifier.sha256
-
-
 def _evidence_steps(
-    scan: Scan, classifier: Classifier, shown: ShownPattern, window: float | None
+    scan: Scan, classifier: Classifier, shown: ShownPattern, made_with: Mapping[str, Any] | None
 ) -> Iterator[Evidence | None]:
-    """The evidence, once the mouse rests: its window may take many patterns."""
+    """The evidence, once the mouse rests: its window may take many patterns.
+
+    A map made with the classifier gives its window, and was allowed to be made.
+    """
     from napari_polmap import mapping
 
     time.sleep(_REST_S)
     yield None
     foreign = mismatches(classifier.card, classifier.calibration_of(scan))
-    if foreign:
+    if foreign and made_with is None:
         raise ClassifierMismatchError(
             f"The classifier {classifier.name!r} does not apply to this scan: {' '.join(foreign)}"
         )
     if shown.position is None:
         yield mapping.region_evidence(scan, classifier, shown.values)
     else:
+        window = None if made_with is None else made_with.get("window_used_cells")
         yield mapping.evidence(scan, classifier, shown.position, window=window)

@@ -181,6 +181,7 @@ class EvidencePanel(QWidget):
         layout.addWidget(self.result)
         layout.addWidget(self.bars)
         layout.addWidget(self.compare, 1)
+        layout.addStretch(0)  # a text alone stays at the top
         self.show_reading(None)
         self.show_evidence(None)
 
