@@ -122,16 +122,13 @@ def test_from_the_sample_to_an_exported_map(stage: Stage, tmp_path: Path) -> Non
     assert not dock.classifier_section.mismatch.isVisible()
 
     # Run: layers appear while it works.
-    seen: list[tuple[int, set[Any]]] = []
-    session.map_changed.connect(
-        lambda _: seen.append(
-            (int(session.map.computed.sum()), {role_of(layer) for layer in viewer.layers})
-        )
+    appeared: dict[Any, bool] = {}
+    viewer.layers.events.inserted.connect(
+        lambda event: appeared.setdefault(role_of(event.value), dock.runs.running)
     )
     stage.press(dock.run_section.run)
     stage.settle()
-    size = session.map.direction.size
-    assert any(Role.POLARIZATION in roles and done < size for done, roles in seen)
+    assert appeared[Role.POLARIZATION], "while it works"
     assert set(MAP_ROLES) <= {role_of(layer) for layer in viewer.layers}
     assert session.map.complete
     truth = tifffile.imread(demo_path().with_name("demo_knn_truth.tif"))

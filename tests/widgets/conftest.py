@@ -15,6 +15,8 @@ from napari_polmap.viewer.session import Session
 from napari_polmap.widgets.polarization_dock import PolarizationDock
 from tests.synthetic import CALIBRATION, make_patterns, train_quick, two_domains
 
+TILES = 6
+"""Copies of the scan along each side of the large one."""
 LONG = 60_000
 """Milliseconds after which something that takes seconds has failed."""
 
@@ -49,6 +51,14 @@ def scan_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def scan(scan_file: Path) -> Scan:
     return Scan(np.load(scan_file, mmap_mode="r"), CALIBRATION, path=scan_file)
+
+
+@pytest.fixture
+def large_scan(scan: Scan, tmp_path: Path) -> Scan:
+    """Two domains again and again: takes about a second to classify."""
+    path = tmp_path / "large.npy"
+    np.save(path, np.tile(np.asarray(scan.data), (TILES, TILES, 1, 1)))
+    return Scan(np.load(path, mmap_mode="r"), CALIBRATION, path=path)
 
 
 class Window:

@@ -13,7 +13,7 @@ from napari_polmap import load_map
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.tags import Role, role_of
 from tests.synthetic import CALIBRATION, CELL, DIRECTIONS, two_domains
-from tests.widgets.conftest import Window
+from tests.widgets.conftest import TILES, Window
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -37,7 +37,8 @@ def mapped(ready: Window) -> Window:
 
 def far_from_wall(shape: tuple[int, int]) -> np.ndarray:
     columns = np.arange(shape[1])
-    inside = np.abs(columns - shape[1] / 2) > 1.5 * CELL
+    walls = np.array([0, shape[1] / 2, shape[1]])  # scans of this shape stand side by side
+    inside = np.abs(columns[:, None] - walls).min(axis=1) > 1.5 * CELL
     return np.broadcast_to(inside, shape)
 
 
@@ -117,8 +118,10 @@ def test_center_of_mass_is_two_images(ready: Window) -> None:
     np.testing.assert_allclose(ky.data + CALIBRATION.center_px[0], rows, atol=0.01)
 
 
-def test_run_fills_the_layers_and_the_legend(ready: Window) -> None:
+def test_run_fills_the_layers_and_the_legend(ready: Window, large_scan: Scan) -> None:
     dock, session = ready.dock, ready.session
+    session.open(large_scan)
+    ready.settle()
     shown: list[int] = []
     session.map_changed.connect(lambda _: shown.append(int(session.map.computed.sum())))
     assert dock.run_section.window.value() == session.classifier.window_cells
@@ -129,9 +132,10 @@ def test_run_fills_the_layers_and_the_legend(ready: Window) -> None:
     assert session.map.complete
     # It was seen to grow.
     assert any(0 < number < session.map.direction.size for number in shown)
-    truth = two_domains()
+    truth = np.tile(two_domains(), (TILES, TILES))
     right = session.map.direction == truth
-    assert right[far_from_wall(truth.shape)].mean() > 0.97
+    inside = np.tile(far_from_wall(two_domains().shape), (TILES, TILES))
+    assert right[inside].mean() > 0.97
     layer = dock.controller.manager.get(Role.POLARIZATION)
     np.testing.assert_array_equal(layer.data, session.map.labels())
     counts = dict(
@@ -150,14 +154,10 @@ def test_run_fills_the_layers_and_the_legend(ready: Window) -> None:
     assert kept.complete
 
 
-def test_cancel_keeps_what_is_done_and_it_can_go_on(
-    ready: Window, scan: Scan, tmp_path: Path
-) -> None:
+def test_cancel_keeps_what_is_done_and_it_can_go_on(ready: Window, large_scan: Scan) -> None:
     dock, session = ready.dock, ready.session
     run = dock.run_section
-    path = tmp_path / "large.npy"
-    np.save(path, np.tile(np.asarray(scan.data), (6, 6, 1, 1)))
-    session.open(Scan(np.load(path, mmap_mode="r"), CALIBRATION, path=path))
+    session.open(large_scan)
     ready.settle()
 
     def cancel(changed: object) -> None:

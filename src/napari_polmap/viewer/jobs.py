@@ -143,8 +143,9 @@ def iter_load_classifier(name_or_path: str | Path) -> Generator[None, None, Clas
 
 
 def iter_save(polarization_map: PolarizationMap, path: Path) -> Generator[None, None, Path]:
-    """Save a map that nobody changes meanwhile."""
+    """Save a map that nobody changes meanwhile; no stop comes before it is saved."""
     from napari_polmap import save_map
 
+    saved = save_map(polarization_map, path)
     yield
-    return save_map(polarization_map, path)
+    return saved

@@ -23,7 +23,7 @@ def launch(*, demo: bool = False) -> None:
     """
     import napari
 
-    _, dock = open_window()
+    _, dock, _ = open_window()
     if demo:
         dock.controller.open_scan(demo_path())
         dock.when_idle([dock.run_section.start])
@@ -42,7 +42,7 @@ def screenshot(path: str | Path) -> Path:
 
     target = Path(path).expanduser()
     target.parent.mkdir(parents=True, exist_ok=True)
-    viewer, dock = open_window()
+    viewer, dock, patterns = open_window()
     session = Session.of(viewer)
 
     def choose_position() -> None:
@@ -55,23 +55,24 @@ def screenshot(path: str | Path) -> Path:
         viewer.close()
 
     dock.controller.open_scan(demo_path())
-    dock.when_idle([dock.run_section.start, choose_position, save])
+    actions = [dock.run_section.start, choose_position, save]
+    dock.when_idle(actions, lambda: patterns.controller.busy)
     napari.run()
     return target
 
 
-def open_window() -> tuple[Any, Any]:
+def open_window() -> tuple[Any, Any, Any]:
     """A napari window with both docks.
 
     Returns
     -------
     viewer : napari.Viewer
     dock : PolarizationDock
+    patterns : DiffractionDock
     """
     import napari
 
     viewer = napari.Viewer(title="napari-polmap")
     viewer.window.resize(*WINDOW)
     dock = show_dock(viewer, always=True)
-    dock.show_patterns()
-    return viewer, dock
+    return viewer, dock, dock.show_patterns()

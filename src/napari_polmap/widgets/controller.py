@@ -297,9 +297,8 @@ class Controller:
     def set_center_of_mass(self, wanted: bool) -> None:
         """Compute the center of mass too."""
         self.center_of_mass = wanted
-        if wanted:
-            for role in (Role.COM_KY, Role.COM_KX):
-                self.manager.show(role)
+        for role in (Role.COM_KY, Role.COM_KX):
+            self.manager.show(role, wanted)
         self._make_images()
 
     def _on_scan_changed(self) -> None:

@@ -150,14 +150,23 @@ class PolarizationDock(QWidget):
         if viewer is not None:
             viewer.reset_view()
 
-    def when_idle(self, actions: Iterable[Callable[[], object]]) -> None:
-        """Do things one after the other, each when the background work before it is done."""
+    def when_idle(
+        self, actions: Iterable[Callable[[], object]], busy: Callable[[], bool] = bool
+    ) -> None:
+        """Do things one after the other, each when the background work before it is done.
+
+        Parameters
+        ----------
+        actions : iterable of callable
+        busy : callable, optional
+            Whether something else is still at work.
+        """
         waiting = list(actions)
         timer = QTimer(self)
         timer.setInterval(_IDLE_MS)
 
         def look() -> None:
-            if self.controller.busy:
+            if self.controller.busy or busy():
                 return
             if len(waiting) <= 1:
                 timer.stop()  # first: the last action may close the window

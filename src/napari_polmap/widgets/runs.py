@@ -69,7 +69,7 @@ class Runs:
         self.session.scan_opened.connect(self._on_scan_opened)
 
     def close(self) -> None:
-        """Stop listening; the map is written if it has changes that are not."""
+        """Stop listening."""
         self.session.scan_opened.disconnect(self._on_scan_opened, missing_ok=True)
 
     @property
@@ -219,8 +219,8 @@ class Runs:
         self.session.set_threshold(threshold)
 
     def _change(self, change: Callable[[], None]) -> None:
-        if self.controller.running(MAP):
-            show_info("The map is still being computed; cancel the run or wait for its end.")
+        if self.running:
+            show_info("The map is still being computed; cancel that or wait for its end.")
             return
         try:
             change()
