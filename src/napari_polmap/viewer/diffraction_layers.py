@@ -18,9 +18,6 @@ DETECTOR_COLOR = "#ffa62b"
 _OUTLINE_PIXELS = 180
 """Detector width at which outlines are one pixel wide; they scale with the detector."""
 
-TOOLS = ("pan_zoom", "add_ellipse", "add_rectangle", "add_polygon", "select")
-"""Modes of the drawn detector's layer that the view offers."""
-
 
 class DiffractionLayers:
     """What the diffraction view shows, in the detector's own orientation.
@@ -98,7 +95,7 @@ class DiffractionLayers:
         _set_visible(self._detector, not lines and self._detector.nshapes > 0)
 
     def set_tool(self, mode: str) -> None:
-        """Draw or edit the virtual detector with one of `TOOLS`."""
+        """Draw or edit the virtual detector with a mode of napari's shapes; ``pan_zoom`` ends it."""
         if self._detector is None:
             return
         if mode != "pan_zoom":
