@@ -174,12 +174,16 @@ def test_positions_without_data(classifier: Classifier) -> None:
 
 
 @pytest.mark.parametrize("fill", [0.0, np.nan])
-def test_scan_without_any_data(classifier: Classifier, fill: float) -> None:
-    empty = Scan(np.full((20, 20, 32, 32), fill, np.float32), CALIBRATION)
-    result = classify(empty, classifier)
+def test_nothing_to_map(classifier: Classifier, fill: float) -> None:
+    patterns = make_patterns(LABELS, seed=55).astype(np.float32)
+    patterns[:, :28] = fill
+    scan = Scan(patterns, CALIBRATION)
+    result = classify(scan, classifier, region=(slice(0, 20), slice(0, 20)))
     assert (result.direction == 255).all()
     assert not result.confidence_calibrated
     assert "holds data" in result.warnings[-1]
+    with pytest.raises(ScanError, match="All sampled patterns"):
+        classify(Scan(np.full((20, 20, 32, 32), fill, np.float32), CALIBRATION), classifier)
 
 
 def test_unknown_step_is_asked_for(scan: Scan, classifier: Classifier) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -130,8 +131,8 @@ class PatternOperator:
         if self.binning > 1:
             # Sums of slices, rows first: several times faster than reducing over short axes.
             step = self.binning
-            rows = np.add.reduce([cropped[:, k::step] for k in range(step)])
-            squares = np.add.reduce([rows[:, :, k::step] for k in range(step)])
+            rows = reduce(np.add, (cropped[:, k::step] for k in range(step)))
+            squares = reduce(np.add, (rows[:, :, k::step] for k in range(step)))
             cropped = squares / np.float32(step**2)
         return cropped.reshape(len(patterns), -1)
 

@@ -30,9 +30,10 @@ def window_weights(
     Returns
     -------
     ndarray, shape (n,)
-        Sum 1. A Gaussian truncated at 2.5 standard deviations; where the scan is shorter than
-        that, the longest box of whole unit cells that fits, whose mean over the lattice's period
-        is exact; else the whole axis.
+        Sum 1. A Gaussian truncated at 2.5 standard deviations. Where that would span more than
+        half the scan, so that most windows had to slide, a box of as many whole unit cells as fit
+        into half of it, at least one: over whole periods the lattice averages out, too. The whole
+        axis where it is shorter than a cell.
     """
     if not width_cells or cell_positions is None or cell_positions < 1.5:
         return np.ones(1)
@@ -40,13 +41,13 @@ def window_weights(
     if sigma < _LEAST_SIGMA:
         return np.ones(1)
     half = int(np.ceil(_TRUNCATE * sigma))
-    if 2 * half + 1 <= positions:
+    if 2 * half + 1 <= positions / 2:
         weights = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
         return np.asarray(weights / weights.sum())
-    length = np.floor((positions + 1e-6) / cell_positions) * cell_positions
-    if length < 1:
-        return np.full(positions, 1 / positions)
+    length = max(1.0, np.floor(positions / 2 / cell_positions + 1e-6)) * cell_positions
     whole = int(np.ceil(length - 1e-6))
+    if whole > positions:
+        return np.full(positions, 1 / positions)
     weights = np.ones(whole)
     weights[[0, -1]] -= (whole - length) / 2
     return np.asarray(weights / weights.sum())
