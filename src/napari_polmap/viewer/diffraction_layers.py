@@ -95,7 +95,7 @@ class DiffractionLayers:
         _set_visible(self._detector, not lines and self._detector.nshapes > 0)
 
     def set_tool(self, mode: str) -> None:
-        """Draw or edit the virtual detector with a mode of napari's shapes; ``pan_zoom`` ends it."""
+        """Draw or edit the virtual detector in one of the modes of `Shapes`."""
         if self._detector is None:
             return
         if mode != "pan_zoom":
