@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_polmap.errors import ScanError
 from napari_polmap.io.axes import Axis
+from napari_polmap.io.blockfile import check_blockfile
 
 READER_ERRORS = (
     OSError,
@@ -40,19 +41,19 @@ READER_ERRORS = (
 _logger = logging.getLogger(__name__)
 
 _ADVICE = {
-    ".raw": "open the .xml file beside it (EMPAD), or save the data as .npy",
-    ".hdr": "open the .mib file beside it",
-    ".seq": "convert it to .hspy or .npy",
-    ".mat": "save the array as .npy",
-    ".npz": "save the array as .npy",
-    ".data": "save the data as .npy",
-    ".bin": "save the data as .npy with its shape",
-    ".dat": "save the data as .npy with its shape",
-    ".gtg": "open the .dm4 file beside it",
-    ".gatan": "open the .dm4 file beside it",
-    ".zarr": "choose a scan; a polarization map is opened with load_map",
-    ".safetensors": "choose a scan; this is a classifier",
-    ".toml": "choose a scan; a labelled data set is opened with load_dataset",
+    ".raw": "cannot be read by itself; open the .xml file beside it (EMPAD), or save it as .npy",
+    ".hdr": "holds no patterns; open the .mib file beside it",
+    ".seq": "cannot be read; convert it to .hspy or .npy",
+    ".mat": "cannot be read; save the array as .npy",
+    ".npz": "cannot be read; save the array as .npy",
+    ".data": "cannot be read; save the data as .npy",
+    ".bin": "cannot be read without its shape; save the data as .npy",
+    ".dat": "cannot be read without its shape; save the data as .npy",
+    ".gtg": "holds no patterns; open the .dm4 file beside it",
+    ".gatan": "holds no patterns; open the .dm4 file beside it",
+    ".zarr": "is not a scan of a known kind; open a scan, or a polarization map with load_map",
+    ".safetensors": "looks like a classifier, not a scan; choose a scan",
+    ".toml": "looks like a labelled data set, not a scan; choose one of its scans",
 }
 KNOWN = (
     ".hspy, .zspy, .mib, .blo, .npy, .emd, .h5, .hdf5, .mrc, .tvips, .app5, .dm4, EMPAD's .xml, or "
@@ -104,6 +105,8 @@ def open_file(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None
         If no reader can, or the file holds no scan.
     """
     name = reader_name(path)
+    if name == "Blockfile":
+        check_blockfile(path)
     try:
         signals = _read(path, name, {})
         chosen = _choose(path, signals, dataset)
@@ -135,7 +138,7 @@ def reader_name(path: Path) -> str:
 
     ending = path.suffix.lower()
     if ending in _ADVICE:
-        raise ScanError(f"{path} cannot be read as a scan; {_ADVICE[ending]}.")
+        raise ScanError(f"{path} {_ADVICE[ending]}.")
     names = [
         str(plugin["name"])
         for plugin in IO_PLUGINS
