@@ -227,12 +227,15 @@ class Classifier:
         bad = None if bad_pixels is None else bad_pixels.tobytes()
         width = self.window_cells if window_cells is None else window_cells
         key = (repr(calibration), scan_shape, detector_shape, bad, width)
-        if self._predictor is None or self._predictor[0] != key:
+        kept = self._predictor
+        if kept is None or kept[0] != key:
             operator = self.preprocessing.operator(calibration, detector_shape, bad_pixels)
             window = Window.of(width, calibration.cell_positions, scan_shape)
             positions = width * (calibration.cell_positions or 0.0)
-            self._predictor = key, Predictor(self, operator, window, positions)
-        return self._predictor[1]
+            kept = key, Predictor(self, operator, window, positions)
+            # Another thread may keep another one meanwhile: hand out this one all the same.
+            self._predictor = kept
+        return kept[1]
 
     def predict_block(
         self,
