@@ -24,14 +24,12 @@ from napari_polmap.viewer.patterns import (
 )
 from napari_polmap.viewer.picking import PositionPicker
 from napari_polmap.viewer.reading import Reading, evidence_reading, map_reading
-from napari_polmap.viewer.session import Session, VirtualDetector
+from napari_polmap.viewer.session import DRAWN, Session, VirtualDetector
 
 if TYPE_CHECKING:
     from napari_polmap.classifiers import Classifier
     from napari_polmap.mapping import Evidence
 
-DRAWN = "drawn"
-"""`VirtualDetector.kind` of a detector drawn in the diffraction view."""
 _PATIENCE_S = 0.01
 """How long a click waits for its pattern before other drawing goes on."""
 _REST_S = 0.05

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 Rectangle = tuple[slice, slice]
 
 
+DRAWN = "drawn"
+"""`VirtualDetector.kind` of a detector drawn in the diffraction view."""
+
+
 @dataclass(frozen=True)
 class VirtualDetector:
     """The detector whose intensity makes the virtual image.
@@ -33,7 +37,7 @@ class VirtualDetector:
     Parameters
     ----------
     kind : str
-        A preset's name, or ``"drawn"``.
+        A preset's name, or `DRAWN`.
     mask : ndarray of float32, shape (ky, kx)
         Weight of each detector pixel.
     """

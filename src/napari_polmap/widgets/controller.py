@@ -25,12 +25,11 @@ from napari_polmap.viewer.manager import LayerManager
 from napari_polmap.viewer.preview import Image
 from napari_polmap.viewer.reader import follow
 from napari_polmap.viewer.regions import RegionWatcher
-from napari_polmap.viewer.session import Session, ShapeQuestion
+from napari_polmap.viewer.session import DRAWN, Session, ShapeQuestion
 from napari_polmap.viewer.tags import Role
 from napari_polmap.widgets.workers import Job
 
 BRIGHT_FIELD = "bright field"
-DRAWN = "drawn"
 WARM_UP = "warm-up"
 
 
