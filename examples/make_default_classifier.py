@@ -19,12 +19,12 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 from sklearn.metrics import roc_auc_score
 
 import napari_polmap as polmap
-from napari_polmap.analysis.labels import label_disagreement
+from napari_polmap.analysis.labels import interior, label_disagreement
 from napari_polmap.classifiers import Classifier, save_classifier
+from napari_polmap.directions import NOT_COMPUTED
 
 NAME = "knn-200kv-24mrad"
 PACKAGE = Path(polmap.__file__).parent
@@ -37,6 +37,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("build/training"))
     parser.add_argument(
         "--out", type=Path, default=PACKAGE / "data" / "classifiers" / f"{NAME}.safetensors"
+    )
+    parser.add_argument(
+        "--held-out",
+        type=Path,
+        default=Path("build/held-out/held_out_knn.toml"),
+        help="a second scene, of make_demo_scan.py --scene held-out",
     )
     options = parser.parse_args()
     trained: dict[str, tuple[float, Classifier]] = {}
@@ -56,8 +62,10 @@ def main() -> None:
     print("\n## paper preprocessing, k-NN on single patterns, on the specimens of test.toml")
     report(polmap.evaluate(paper, options.data / "test.toml"))
     for label, one in ((best, classifier), ("paper, k-NN", paper)):
-        print(f"\n## demo scan, {label}")
-        demo(one)
+        for toml in (PACKAGE / "data" / "demo_knn.toml", options.held_out):
+            if toml.exists():
+                print(f"\n## {toml.stem}, {label}")
+                scene(one, toml)
 
 
 def report(figures: dict[str, Any]) -> None:
@@ -84,39 +92,27 @@ def report(figures: dict[str, Any]) -> None:
         print(f"{key}: {shares}")
 
 
-def demo(classifier: Classifier) -> None:
+def scene(classifier: Classifier, toml: Path) -> None:
     """Accuracy per domain beyond one cell from wall and defect; area under the defect's curve."""
-    dataset = polmap.load_dataset(PACKAGE / "data" / "demo_knn.toml")
-    entry = dataset.scans[0]
-    scan = entry.open()
-    truth = entry.truth_mask(dataset.directions, scan.scan_shape)
+    dataset = polmap.load_dataset(toml)
+    scan = dataset.scans[0].open()
+    labels = label_image(toml.with_name(f"{toml.stem}_truth.tif"))
+    defect = label_image(toml.with_name(f"{toml.stem}_defects.tif")) > 0
     result = polmap.classify(scan, classifier)
-    defect = label_image(PACKAGE / "data" / "demo_knn_defects.tif") > 0
-    labels = np.where(truth.any(-1), truth.argmax(-1), -1)
-    wall = np.zeros(labels.shape, bool)
-    for axis in (0, 1):
-        step = np.diff(labels, axis=axis) != 0
-        wall |= np.pad(step, [(0, int(axis == a)) for a in (0, 1)])
     cell = scan.calibration.cell_positions or 1.0
-    # Walls are where two labelled domains meet; the unlabelled strip between them counts as wall.
-    wall |= (labels < 0) & ~near(defect, cell)
-    far = ~near(wall, cell) & ~near(defect, cell) & (labels >= 0)
-    for index in np.unique(labels[far]):
-        here = far & (labels == index)
+    inner = interior(labels, defect, cell) & (labels != NOT_COMPUTED)
+    for index in np.unique(labels[inner]):
+        here = inner & (labels == index)
         share = np.mean(result.direction[here] == index)
         print(f"domain {dataset.directions.names[index]}: {share:.3f} of {here.sum()} positions")
-    print(f"undecided: {np.mean(result.undecided[far]):.3f}; warnings: {result.warnings}")
+    print(f"undecided: {np.mean(result.undecided[inner]):.3f}; warnings: {result.warnings}")
+    beyond_wall = interior(labels, np.zeros_like(defect), cell)
     for name, score in (
         ("defect score", result.defects),
         ("label disagreement", label_disagreement(result.direction)),
     ):
-        use = np.isfinite(score) & ~near(wall, cell)
+        use = np.isfinite(score) & beyond_wall
         print(f"{name}: area under the curve {roc_auc_score(defect[use], score[use]):.4f}")
-
-
-def near(mask: np.ndarray[Any, Any], distance: float) -> np.ndarray[Any, Any]:
-    """Positions within a distance of a mask."""
-    return np.asarray(distance_transform_edt(~mask) <= distance)
 
 
 def label_image(path: Path) -> np.ndarray[Any, Any]:

@@ -1,4 +1,4 @@
-"""Simulate the demo scan: two domains of KNN with a wall, and one defect.
+"""Simulate the demo scan: two domains of KNN with a wall, and one defect; or one like it.
 
 Eight by eight cells at a step of an eighth of a cell, on a detector of 1 mrad pixels with the beam
 a little off center, with counting noise. The arrangement of K and Na, the thickness and the tilt
@@ -6,12 +6,14 @@ are none of the training's. Writes the scan, its truth, the place of the defect,
 data set that names them.
 
     python examples/make_demo_scan.py --jobs 2
+    python examples/make_demo_scan.py --scene held-out --out build/held-out
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 # One thread a process: the processes share the cores.
@@ -33,56 +35,98 @@ from napari_polmap.simulation.multislice import Microscope
 from napari_polmap.simulation.noise import poisson_counts
 from napari_polmap.simulation.scene import Detector, Scene
 
-SEED = 20_260
-DOMAINS = ("RU", "RD")
-DISPLACEMENT_ANGSTROM = 0.15
-LATTICE_ANGSTROM = 3.96
 CELLS = 8
-DEPTH = 58
 PADDING = 3
 STEPS = 8
-ELECTRONS = 4_000
-# In cells of the scanned part. The normal component of the polarization is the same on both sides
-# of the wall but for its tilt, as in a wall without charge.
-WALL = Wall(position=(4.0, 4.8), normal_deg=8.0, width=1.0)
-DEFECT = (5, 2)
-MISSING_SHARE = 0.8
 
 
-def make_scene() -> tuple[Scene, Wall]:
+@dataclass(frozen=True)
+class Spec:
+    """What tells one scene from another; wall and defect in cells of the scanned part."""
+
+    file: str
+    title: str
+    seed: int
+    domains: tuple[str, str]
+    displacement_angstrom: float
+    lattice_angstrom: float
+    depth_cells: int
+    tilt_mrad: tuple[float, float]
+    electrons: int
+    wall: Wall
+    defect: tuple[int, int]
+    missing_share: float = 0.8
+
+
+SCENES = {
+    # The normal component of the polarization is the same on both sides of the wall but for its
+    # tilt, as in a wall without charge.
+    "demo": Spec(
+        file="demo_knn",
+        title="KNN domains (simulated)",
+        seed=20_260,
+        domains=("RU", "RD"),
+        displacement_angstrom=0.15,
+        lattice_angstrom=3.96,
+        depth_cells=58,
+        tilt_mrad=(0.8, -0.6),
+        electrons=4_000,
+        wall=Wall(position=(4.0, 4.8), normal_deg=8.0, width=1.0),
+        defect=(5, 2),
+    ),
+    # Looked at only once the classifier was made.
+    "held-out": Spec(
+        file="held_out_knn",
+        title="KNN domains, held out (simulated)",
+        seed=4_711,
+        domains=("MU", "LD"),
+        displacement_angstrom=0.12,
+        lattice_angstrom=3.98,
+        depth_cells=78,
+        tilt_mrad=(-1.5, 1.2),
+        electrons=3_000,
+        wall=Wall(position=(4.2, 4.0), normal_deg=80.0, width=1.0),
+        defect=(1, 5),
+    ),
+}
+
+
+def make_scene(spec: Spec) -> tuple[Scene, Wall]:
     """The scene, and its wall in cells of the whole crystal."""
     across = CELLS + 2 * PADDING
-    shape = (across, across, DEPTH)
+    shape = (across, across, spec.depth_cells)
     directions = DirectionSet.default()
-    angles = [directions.angles_deg[directions.index(name)] for name in DOMAINS]
+    angles = [directions.angles_deg[directions.index(name)] for name in spec.domains]
     wall = Wall(
-        (WALL.position[0] + PADDING, WALL.position[1] + PADDING), WALL.normal_deg, WALL.width
+        (spec.wall.position[0] + PADDING, spec.wall.position[1] + PADDING),
+        spec.wall.normal_deg,
+        spec.wall.width,
     )
     crystal = Perovskite(
-        a_sites=random_a_sites(shape, np.random.default_rng([SEED, 0])),
+        a_sites=random_a_sites(shape, np.random.default_rng([spec.seed, 0])),
         displacement=two_domains(
-            (across, across), (angles[0] or 0.0, angles[1] or 0.0), DISPLACEMENT_ANGSTROM, wall
+            (across, across), (angles[0] or 0.0, angles[1] or 0.0), spec.displacement_angstrom, wall
         ),
-        lattice_angstrom=LATTICE_ANGSTROM,
+        lattice_angstrom=spec.lattice_angstrom,
         share=0.75,
         b_present=defect_column(
             shape,
-            (DEFECT[0] + PADDING, DEFECT[1] + PADDING),
-            MISSING_SHARE,
-            np.random.default_rng([SEED, 1]),
+            (spec.defect[0] + PADDING, spec.defect[1] + PADDING),
+            spec.missing_share,
+            np.random.default_rng([spec.seed, 1]),
         ),
     )
     scene = Scene(
         crystal=crystal,
         padding=PADDING,
         steps=STEPS,
-        microscope=Microscope(defocus_nm=1.0, tilt_mrad=(0.8, -0.6)),
+        microscope=Microscope(defocus_nm=1.0, tilt_mrad=spec.tilt_mrad),
         detector=Detector(shape=(88, 88), mrad_per_pixel=1.0, center=(43.5 + 1.3, 43.5 - 0.8)),
     )
     return scene, wall
 
 
-def make_truth(scene: Scene, wall: Wall) -> tuple[np.ndarray, np.ndarray]:
+def make_truth(spec: Spec, scene: Scene, wall: Wall) -> tuple[np.ndarray, np.ndarray]:
     """Direction labels and the mask of the defect, both uint8 of shape (y, x).
 
     Labels are left out within half the wall's width of its middle.
@@ -90,16 +134,18 @@ def make_truth(scene: Scene, wall: Wall) -> tuple[np.ndarray, np.ndarray]:
     directions = DirectionSet.default()
     rows, columns = scene.positions_in_cells()
     distance = wall.distance(rows, columns)
-    labels = np.where(distance < 0, directions.index(DOMAINS[0]), directions.index(DOMAINS[1]))
+    labels = np.where(
+        distance < 0, directions.index(spec.domains[0]), directions.index(spec.domains[1])
+    )
     labels[np.abs(distance) < wall.width / 2] = NOT_COMPUTED
     # The B atom is in the middle of its cell.
     from_defect = np.hypot(
-        rows - (DEFECT[0] + PADDING + 0.5), columns - (DEFECT[1] + PADDING + 0.5)
+        rows - (spec.defect[0] + PADDING + 0.5), columns - (spec.defect[1] + PADDING + 0.5)
     )
     return labels.astype(np.uint8), (from_defect <= 0.5).astype(np.uint8)
 
 
-def save_scan(path: Path, counts: np.ndarray, scene: Scene) -> None:
+def save_scan(path: Path, counts: np.ndarray, spec: Spec, scene: Scene) -> None:
     """Write the counts as a HyperSpy file with calibration and parameters."""
     import hyperspy.api as hs
 
@@ -118,7 +164,7 @@ def save_scan(path: Path, counts: np.ndarray, scene: Scene) -> None:
     ]
     microscope = scene.microscope
     metadata = {
-        "General": {"title": "KNN domains (simulated)"},
+        "General": {"title": spec.title},
         "Acquisition_instrument": {
             "TEM": {
                 "beam_energy": microscope.energy_kv,
@@ -127,15 +173,15 @@ def save_scan(path: Path, counts: np.ndarray, scene: Scene) -> None:
         },
         "Simulation": {
             "structure": "(K,Na)NbO3 [001]",
-            "seed": SEED,
-            "lattice_angstrom": LATTICE_ANGSTROM,
+            "seed": spec.seed,
+            "lattice_angstrom": spec.lattice_angstrom,
             "thickness_nm": scene.thickness_nm,
-            "displacement_angstrom": DISPLACEMENT_ANGSTROM,
+            "displacement_angstrom": spec.displacement_angstrom,
             "b_share": scene.crystal.share,
             "tilt_x_mrad": microscope.tilt_mrad[0],
             "tilt_y_mrad": microscope.tilt_mrad[1],
             "defocus_nm": microscope.defocus_nm,
-            "electrons_per_pattern": ELECTRONS,
+            "electrons_per_pattern": spec.electrons,
             "thermal": "debye-waller",
             "center_ky": scene.detector.center[0],
             "center_kx": scene.detector.center[1],
@@ -162,40 +208,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Simulate the demo scan of KNN.")
     parser.add_argument("--out", type=Path, default=package_data)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--scene", choices=SCENES, default="demo")
     options = parser.parse_args()
 
-    scene, wall = make_scene()
+    spec = SCENES[options.scene]
+    scene, wall = make_scene(spec)
     size = CELLS * STEPS
     intensities = np.empty((size, size, *scene.detector.shape), np.float32)
     for count, (block, patterns) in enumerate(scene.simulate(options.jobs), start=1):
         intensities[block] = patterns
         print(f"cell {count} of {CELLS * CELLS}", flush=True)
-    rng = np.random.default_rng([SEED, 2])
-    counts = poisson_counts(intensities, ELECTRONS, rng, incident=1.0).astype(np.uint8)
-    labels, defect = make_truth(scene, wall)
+    rng = np.random.default_rng([spec.seed, 2])
+    counts = poisson_counts(intensities, spec.electrons, rng, incident=1.0).astype(np.uint8)
+    labels, defect = make_truth(spec, scene, wall)
 
     options.out.mkdir(parents=True, exist_ok=True)
-    save_scan(options.out / "demo_knn.hspy", counts, scene)
-    save_image(options.out / "demo_knn_truth.tif", labels)
-    save_image(options.out / "demo_knn_defects.tif", defect)
+    save_scan(options.out / f"{spec.file}.hspy", counts, spec, scene)
+    save_image(options.out / f"{spec.file}_truth.tif", labels)
+    save_image(options.out / f"{spec.file}_defects.tif", defect)
     tilt_x, tilt_y = scene.microscope.tilt_mrad
     write_dataset(
-        options.out / "demo_knn.toml",
-        "KNN domains (simulated)",
+        options.out / f"{spec.file}.toml",
+        spec.title,
         DirectionSet.default().names,
         [
             {
-                "path": "demo_knn.hspy",
-                "truth": "demo_knn_truth.tif",
-                "group": f"demo-{SEED}",
-                "lattice_nm": LATTICE_ANGSTROM / 10,
+                "path": f"{spec.file}.hspy",
+                "truth": f"{spec.file}_truth.tif",
+                "group": f"demo-{spec.seed}",
+                "lattice_nm": spec.lattice_angstrom / 10,
                 "thickness_nm": scene.thickness_nm,
                 "tilt_mrad": float(np.hypot(tilt_x, tilt_y)),
                 "tilt_azimuth_deg": float(np.degrees(np.arctan2(tilt_y, tilt_x)) % 360),
                 "defocus_nm": scene.microscope.defocus_nm,
-                "displacement_angstrom": DISPLACEMENT_ANGSTROM,
+                "displacement_angstrom": spec.displacement_angstrom,
                 "thermal": "debye-waller",
-                "dose": ELECTRONS,
+                "dose": spec.electrons,
             }
         ],
         comment="Made by examples/make_demo_scan.py",

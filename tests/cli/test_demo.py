@@ -10,29 +10,10 @@ import tifffile
 from matplotlib.image import imread
 
 from napari_polmap import load_map
-from napari_polmap.cli.demo import interior
 
 linux = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the display is known by its variables"
 )
-
-
-def test_interior_is_further_than_a_distance_from_walls():
-    labels = np.zeros((10, 20), np.uint8)
-    labels[:, 10:] = 3
-    labels[:, 8:12] = 255  # not labelled around the wall, whose middle lies at 9.5
-    inner = interior(labels, np.zeros(labels.shape, bool), 4.0)
-    expected = np.abs(np.arange(20) - 9.5) > 4.0
-    np.testing.assert_array_equal(inner, np.broadcast_to(expected, labels.shape))
-
-
-def test_interior_is_further_than_a_distance_from_defects():
-    defects = np.zeros((11, 11), bool)
-    defects[5, 5] = True
-    inner = interior(np.zeros((11, 11), np.uint8), defects, 3.0)
-    y, x = np.indices((11, 11)) - 5
-    np.testing.assert_array_equal(inner, np.hypot(y, x) > 3.0)
-    assert interior(np.zeros((3, 3), np.uint8), np.zeros((3, 3), bool), 5.0).all()
 
 
 @linux

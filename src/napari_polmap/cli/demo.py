@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_polmap.cli.output import fail, note, print_table, progress_bar, share, warn
+from napari_polmap.errors import ExportError, unwritable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +66,10 @@ def _write_files(folder: Path) -> None:
     from napari_polmap import classify, load_classifier, load_scan
 
     folder = folder.expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(unwritable(f"The folder {folder}", folder / "map.zarr", error)) from error
     with as_file(files("napari_polmap") / "data") as data:
         scan = load_scan(data / SCAN)
         with progress_bar("positions") as advance:
@@ -118,6 +123,7 @@ def _print_accuracy(
 ) -> None:
     import numpy as np
 
+    from napari_polmap.analysis.labels import interior
     from napari_polmap.directions import NOT_COMPUTED
 
     right = result.direction == labels
@@ -140,36 +146,3 @@ def _print_accuracy(
     head = ("domain", "positions", "accuracy", "inner positions", "accuracy", "decided")
     print_table(head, rows)
     typer.echo("Inner positions lie further than one unit cell from the wall and the defect.")
-
-
-def interior(
-    labels: npt.NDArray[np.uint8], defects: npt.NDArray[np.bool_], distance: float
-) -> npt.NDArray[np.bool_]:
-    """Positions further than a distance from every wall and defect.
-
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (y, x)
-        Directions; 255 where not labelled: such a position belongs to the nearest domain.
-    defects : ndarray of bool, shape (y, x)
-    distance : float
-        In probe positions.
-    """
-    import numpy as np
-    from scipy.ndimage import distance_transform_edt
-
-    from napari_polmap.directions import NOT_COMPUTED
-
-    nearest = distance_transform_edt(
-        labels == NOT_COMPUTED, return_distances=False, return_indices=True
-    )
-    domains = labels[tuple(nearest)]
-    inner = np.ones(labels.shape, dtype=bool)
-    for index in np.unique(domains):
-        domain = domains == index
-        # Half a position, because the wall lies between two positions.
-        if not domain.all():
-            inner[domain] &= distance_transform_edt(domain)[domain] - 0.5 > distance
-    if defects.any():
-        inner &= distance_transform_edt(~defects) > distance
-    return inner
