@@ -21,6 +21,7 @@ _POSITIVE = (
     "radius_px",
     "lattice_nm",
 )
+_HIGHEST_KV = 5000
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class Calibration:
                     f"{name} must be a positive number, but is {value}; correct it or leave it out."
                 )
             object.__setattr__(self, name, float(value))
+        if self.energy_kv is not None and self.energy_kv > _HIGHEST_KV:
+            raise CalibrationError(
+                f"energy_kv is {self.energy_kv:g}, more than any microscope has; give the "
+                "acceleration voltage in kV, such as 200."
+            )
         for name in ("rotation_deg", "crystal_angle_deg"):
             if not np.isfinite(getattr(self, name)):
                 raise CalibrationError(f"{name} must be a finite angle in degrees; correct it.")

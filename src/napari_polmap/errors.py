@@ -5,6 +5,11 @@ Each message is one sentence for the user: what is wrong, what was expected, wha
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
 
 class PolmapError(Exception):
     """Base of every error that tells the user about bad input."""
@@ -52,3 +57,31 @@ class DatasetError(PolmapError):
 
 class ExportError(PolmapError):
     """A picture or data file that cannot be written."""
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, in one line without the path that stands in the sentence already."""
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or " ".join(str(error).split()) or type(error).__name__
+
+
+def unwritable(what: str, path: Path, error: OSError) -> str:
+    """The sentence for a file or folder that cannot be written.
+
+    Parameters
+    ----------
+    what : str
+        How the sentence begins, such as ``The map /data/map.zarr``.
+    path : Path
+        What was to be written.
+    error : OSError
+        What the system says.
+    """
+    parents = [parent for parent in path.absolute().parents if parent.exists()]
+    if parents and not parents[0].is_dir():
+        why, advice = f"{parents[0]} is a file, not a folder", "choose another place"
+    elif error.errno in _FULL:
+        why, advice = "the disk is full", "make room on it, or choose another place"
+    else:
+        why, advice = reason(error), "choose another place"
+    return f"{what} cannot be written ({why}); {advice}."

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration, Source
-from napari_polmap.errors import ScanError
+from napari_polmap.errors import ScanError, reason
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 32 * 2**20
 """Size aimed at for a chunk of whole patterns, and for the engine's blocks."""
 _CACHED_BYTES = 2 * CHUNK_BYTES
+_MOST_BAD = 0.9
 _HASHED_PATTERNS = 4
 _SAMPLED_BYTES = 128 * 2**20
 """Read (and decompressed) at most for patterns spread over the scan."""
@@ -170,6 +171,11 @@ class Scan:
                 f"{self.detector_shape}; give a mask of the detector's shape."
             )
         self.bad_pixels = None if bad_pixels is None else np.asarray(bad_pixels, dtype=bool)
+        if self.bad_pixels is not None and self.bad_pixels.mean() > _MOST_BAD:
+            raise ScanError(
+                f"The mask of bad pixels takes {self.bad_pixels.mean():.0%} of the detector away; "
+                "give one that is not zero where a pixel is bad, and zero elsewhere."
+            )
         calibration = calibration or Calibration()
         self.calibration = calibration.updated("user", **values) if values else calibration
         self.path = path
@@ -256,7 +262,7 @@ class Scan:
         except (OSError, ValueError, TypeError, EOFError) as error:
             raise ScanError(
                 f"Rows {rows.start}:{rows.stop}, columns {columns.start}:{columns.stop} of "
-                f"{self.name} cannot be read ({error}); check that the file is complete."
+                f"{self.name} cannot be read ({reason(error)}); check that the file is complete."
             ) from error
         return _native(np.asarray(block))
 
@@ -336,7 +342,7 @@ class Scan:
             patterns = np.asarray(sample.compute(scheduler="synchronous"))
         except (OSError, ValueError, TypeError, EOFError) as error:
             raise ScanError(
-                f"{self.name} cannot be read ({error}); check that the file is complete."
+                f"{self.name} cannot be read ({reason(error)}); check that the file is complete."
             ) from error
         return _native(patterns).reshape(-1, *self.detector_shape)
 

@@ -15,7 +15,7 @@ from napari_polmap.classifiers.context import Context
 from napari_polmap.classifiers.models import model_class
 from napari_polmap.diffraction.preprocessing import Preprocessing
 from napari_polmap.directions import DirectionSet
-from napari_polmap.errors import ClassifierError, PolmapError
+from napari_polmap.errors import ClassifierError, PolmapError, reason, unwritable
 
 FORMAT = "napari-polmap classifier"
 FORMAT_VERSION = 1
@@ -64,11 +64,9 @@ def save_classifier(classifier: Classifier, path: str | Path) -> Path:
         part.write_bytes(data)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ClassifierError(
-            f"The classifier cannot be written to {path} ({error.strerror}); choose a folder that "
-            "exists, is writable and has space."
-        ) from error
+        if part.parent.is_dir():
+            part.unlink(missing_ok=True)
+        raise ClassifierError(unwritable(f"The classifier {path}", path, error)) from error
     return path
 
 
@@ -88,7 +86,7 @@ def read_classifier(path: str | Path) -> Classifier:
         data = path.read_bytes()
     except OSError as error:
         raise ClassifierError(
-            f"The classifier {path} cannot be read ({error.strerror}); check the path, or list "
+            f"The classifier {path} cannot be read ({reason(error)}); check the path, or list "
             "the installed ones with 'polmap classifiers'."
         ) from error
     try:
@@ -96,8 +94,8 @@ def read_classifier(path: str | Path) -> Classifier:
         arrays = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ClassifierError(
-            f"{path.name} is not a classifier file of napari-polmap (a .safetensors file made by "
-            "'polmap train'), or it is damaged; choose another file."
+            f"{path} is not a classifier file of napari-polmap (.safetensors), or it is damaged; "
+            "choose another file, or copy it again."
         ) from error
     version = header.get("format_version", 0)
     if version > FORMAT_VERSION:

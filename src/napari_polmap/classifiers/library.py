@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.classifiers.files import read_classifier
-from napari_polmap.errors import ClassifierError
+from napari_polmap.errors import ClassifierError, reason, unwritable
 
 _SUFFIX = ".safetensors"
 DEFAULT = "default"
@@ -72,9 +74,10 @@ def load_classifier(name_or_path: str | Path) -> Classifier:
     path = Path(name_or_path)
     if path.exists() or path.suffix == _SUFFIX or len(path.parts) > 1:
         return read_classifier(path)
-    names = ", ".join(entry.name for entry in list_classifiers()) or "none"
+    names = ", ".join([DEFAULT, *(entry.name for entry in list_classifiers())])
     raise ClassifierError(
-        f"There is no classifier named {name_or_path!r}; installed are {names}, or give a file."
+        f"There is no classifier named {str(name_or_path)!r}; choose one of {names}, or give a "
+        "file."
     )
 
 
@@ -89,16 +92,15 @@ def add_classifier(path: str | Path) -> Entry:
     source = Path(path)
     read_classifier(source)
     target = _free(source.stem)
+    part = target.with_suffix(".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(".part")
         shutil.copyfile(source, part)
         part.replace(target)
     except OSError as error:
-        raise ClassifierError(
-            f"The classifier cannot be copied to {target.parent} ({error.strerror}); make the "
-            "folder writable or name another in POLMAP_CLASSIFIERS."
-        ) from error
+        if part.parent.is_dir():
+            part.unlink(missing_ok=True)
+        raise ClassifierError(unwritable(f"The classifier {target}", target, error)) from error
     return Entry(target.stem, target, "user")
 
 
@@ -106,16 +108,31 @@ def rename_classifier(old: str, new: str) -> Entry:
     """Give a classifier of the user's another name."""
     entry = _users(old)
     target = _free(new)
-    entry.path.rename(target)
+    with _changing(entry):
+        entry.path.rename(target)
     return Entry(target.stem, target, "user")
 
 
 def remove_classifier(name: str) -> None:
     """Delete a classifier of the user's from the library."""
-    _users(name).path.unlink()
+    entry = _users(name)
+    with _changing(entry):
+        entry.path.unlink()
+
+
+@contextmanager
+def _changing(entry: Entry) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ClassifierError(
+            f"The classifier {entry.path} cannot be changed ({reason(error)}); check who may write "
+            "in its folder."
+        ) from error
 
 
 def _users(name: str) -> Entry:
+    name = _DEFAULT_NAME if name == DEFAULT else name
     for entry in list_classifiers():
         if entry.name == name and entry.origin == "user":
             return entry

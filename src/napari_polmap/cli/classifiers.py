@@ -10,7 +10,6 @@ import typer
 
 from napari_polmap.cli.options import ClassifierName, Json, Threshold
 from napari_polmap.cli.output import (
-    fail,
     note,
     plain,
     print_json,
@@ -172,8 +171,6 @@ def evaluate(
         print_json(figures)
         return
     total = sum(scan["n"] for scan in figures["scans"])
-    if not total:
-        fail(f"{dataset} labels no position that could be classified; check its scans.")
     rows = [_row(Path(scan["path"]).name, scan) for scan in figures["scans"]]
     rows.append(_row("all", {**figures, "n": total, "majority": None}))
     head = ("scan", "positions", "majority", "accuracy", "ECE", "coverage", "selective accuracy")

@@ -10,7 +10,7 @@ import typer
 
 from napari_polmap.cli.options import ScanOptions, Threshold, with_scan_options
 from napari_polmap.cli.output import note, warn
-from napari_polmap.errors import ExportError
+from napari_polmap.errors import ExportError, reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -198,4 +198,6 @@ def _image(path: Path, presets: tuple[str, ...]) -> npt.NDArray[Any]:
             return np.asarray(np.load(path, allow_pickle=False))
         return np.asarray(tifffile.imread(path))
     except (OSError, ValueError, tifffile.TiffFileError) as error:
-        raise ExportError(f"{path} cannot be read as an image ({error}); give another.") from error
+        raise ExportError(
+            f"{path} cannot be read as an image ({reason(error)}); give another."
+        ) from error

@@ -11,6 +11,8 @@ from typing import Any, NoReturn, Protocol
 
 import typer
 
+from napari_polmap.errors import PolmapError
+
 FAILURE = 1
 INTERRUPTED = 130
 """Exit status after Ctrl+C, as shells have it."""
@@ -89,7 +91,7 @@ class Advance(Protocol):
 def progress_bar(what: str) -> Iterator[Advance]:
     """A bar on stderr with the share done and the remaining time.
 
-    Where stderr is not a terminal, only the last state is printed.
+    Where stderr is not a terminal, only the last state is printed, and nothing after a failure.
 
     Parameters
     ----------
@@ -104,12 +106,14 @@ def progress_bar(what: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+    console = Console(stderr=True)
     bar = Progress(
         BarColumn(bar_width=30),
         TaskProgressColumn(),
         TextColumn("{task.fields[counted]}"),
         TextColumn("{task.fields[left]}"),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
     )
     task = bar.add_task(what, counted="", left="", total=None)
 
@@ -119,7 +123,14 @@ def progress_bar(what: str) -> Iterator[Advance]:
         bar.update(task, completed=done, total=total, counted=counted, left=left)
 
     with bar:
-        yield advance
+        try:
+            yield advance
+        except PolmapError:
+            # Nothing but the error is left to read.
+            bar.live.transient = True
+            raise
+    if not console.is_terminal:
+        console.print(bar.get_renderable())
 
 
 def duration(seconds: float) -> str:

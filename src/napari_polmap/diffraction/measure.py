@@ -16,6 +16,7 @@ from napari_polmap.scan import Scan
 
 _DISK_BYTES = 64 * 2**20
 _LATTICE_BYTES = 96 * 2**20
+_CHECKED_PATTERNS = 64
 _LARGEST_PERIOD_NM = 3.0
 """What repeats over longer distances is no unit cell."""
 _DISAGREEMENT = 0.05
@@ -41,6 +42,8 @@ def measured(scan: Scan) -> Scan:
     calibration = scan.calibration
     if calibration.center_px is None or calibration.radius_px is None:
         calibration = _with_disk(scan, warnings)
+    else:
+        check_data(scan)
     calibration = _derived(calibration, warnings)
     scan = scan.with_calibration(calibration, tuple(warnings))
     if scan.calibration.lattice_nm is None and scan.calibration.step_nm is not None:
@@ -48,6 +51,19 @@ def measured(scan: Scan) -> Scan:
         if period is not None and period * scan.calibration.step_nm < _LARGEST_PERIOD_NM:
             scan = scan.calibrated("measured", lattice_nm=period * scan.calibration.step_nm)
     return scan
+
+
+def check_data(scan: Scan) -> None:
+    """See that there is something in a scan, from a few patterns spread over it.
+
+    Raises
+    ------
+    ScanError
+        If all of them are zero or not finite.
+    """
+    patterns = _finite(scan, scan.strided(_CHECKED_PATTERNS))
+    if not patterns.any():
+        raise _nothing(scan)
 
 
 def _with_disk(scan: Scan, warnings: list[str]) -> Calibration:
@@ -76,26 +92,42 @@ def _mean_pattern(scan: Scan, warnings: list[str]) -> npt.NDArray[np.float64]:
     """
     pattern_bytes = int(np.prod(scan.detector_shape)) * scan.dtype.itemsize
     patterns = scan.strided(int(np.clip(_DISK_BYTES // pattern_bytes, 64, 4096)))
-    if patterns.dtype.kind == "f":
-        finite = np.isfinite(patterns).all(axis=(1, 2))
-        if not finite.all():
-            if not finite.any():
-                raise ScanError(
-                    f"All sampled patterns of {scan.name} hold values that are not finite (NaN); "
-                    "check how the file was written."
-                )
-            warnings.append(
-                f"{1 - finite.mean():.0%} of the sampled patterns are not finite; positions like "
-                "these get no direction."
-            )
-            patterns = patterns[finite]
-    mean = np.asarray(patterns.mean(axis=0, dtype=np.float64))
-    if not mean.any():
-        raise ScanError(
-            f"All sampled patterns of {scan.name} are zero; check that the file was recorded and "
-            "copied completely."
+    finite = _finite(scan, patterns)
+    if len(finite) < len(patterns):
+        warnings.append(
+            f"{1 - len(finite) / len(patterns):.0%} of the sampled patterns are not finite; "
+            "positions like these get no direction."
         )
+    mean = np.asarray(finite.mean(axis=0, dtype=np.float64))
+    if not mean.any():
+        raise _nothing(scan)
     return mean
+
+
+def _finite(scan: Scan, patterns: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Those of patterns ``(n, ky, kx)`` that are finite.
+
+    Raises
+    ------
+    ScanError
+        If none is.
+    """
+    if patterns.dtype.kind != "f":
+        return patterns
+    finite = np.isfinite(patterns).all(axis=(1, 2))
+    if not finite.any():
+        raise ScanError(
+            f"All sampled patterns of {scan.name} hold values that are not finite (NaN); check how "
+            "the file was written."
+        )
+    return patterns if finite.all() else patterns[finite]
+
+
+def _nothing(scan: Scan) -> ScanError:
+    return ScanError(
+        f"All sampled patterns of {scan.name} are zero; check that the file was recorded and "
+        "copied completely."
+    )
 
 
 def _derived(calibration: Calibration, warnings: list[str]) -> Calibration:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_polmap.errors import ExportError
+from napari_polmap.errors import ExportError, unwritable
 
 
 @contextmanager
@@ -40,10 +40,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(target)
     except OSError as error:
-        raise ExportError(
-            f"{target} cannot be written ({error.strerror or error}); "
-            "choose another place or make room on the disk."
-        ) from error
+        raise ExportError(unwritable(str(target), target, error)) from error
     finally:
         # A missing parent, or a parent that is a file, leaves nothing to remove.
         if unfinished.parent.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_polmap.calibration import VALUE_NAMES
+from napari_polmap.calibration import VALUE_NAMES, Calibration
 from napari_polmap.directions import NOT_COMPUTED, DirectionSet
-from napari_polmap.errors import DatasetError
+from napari_polmap.errors import CalibrationError, DatasetError, reason
 from napari_polmap.io.scans import load_scan
 from napari_polmap.scan import Scan
 
 _ALIASES = {
+    "step": "step_nm",
+    "energy": "energy_kv",
+    "semi_angle": "semi_angle_mrad",
+    "lattice": "lattice_nm",
     "center": "center_px",
     "radius": "radius_px",
     "rotation": "rotation_deg",
@@ -26,6 +31,9 @@ _ALIASES = {
 }
 _READING = ("nav_shape", "dataset", "index", "bad_pixels")
 _OWN = ("path", "direction", "truth", "group")
+_TOP = ("name", "directions", "angles_deg", "root", "scan")
+_ALIKE = 0.8
+"""Share of letters from which on an unknown key is a known one misspelled."""
 
 
 @dataclass(frozen=True)
@@ -150,20 +158,27 @@ def load_dataset(path: str | Path) -> LabelledDataset:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DatasetError(
-            f"The data set {path} cannot be read ({error.strerror}); check the path."
+            f"The data set {path} cannot be read ({reason(error)}); check the path."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path.name} is not a TOML file ({error}); correct it.") from error
-    names = content.get("directions")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    except UnicodeDecodeError as error:
         raise DatasetError(
-            f"{path.name}: `directions` is {names!r}, but must be a list of direction names."
+            f"{path} is not a text file, but a labelled data set is a TOML file; choose one."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise DatasetError(f"{path.name} is not a TOML file: {error}; correct it.") from error
+    _check_spelling(content, _TOP, path.name)
+    names = content.get("directions")
+    if not names or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        given = "missing" if names is None else repr(names)
+        raise DatasetError(
+            f"{path.name}: `directions` is {given}, but must be a list of direction names, such as "
+            '["RU", "LD"].'
         )
     directions = DirectionSet.from_names(names, _angles(path, content, names))
     entries = content.get("scan")
     if not isinstance(entries, list) or not entries:
         raise DatasetError(f"{path.name} lists no scan; add a [[scan]] with path and direction.")
-    root = path.parent / str(content.get("root", "."))
+    root = path.parent / _text(content.get("root", "."), f"{path.name}: `root`", "a folder")
     scans = tuple(
         _entry(entry, f"{path.name}, scan {number}", root, directions)
         for number, entry in enumerate(entries, 1)
@@ -202,24 +217,41 @@ def _entry(entry: Any, where: str, root: Path, directions: DirectionSet) -> Labe
                 f"{', '.join(directions.names)}, or a list of these."
             )
         direction = tuple(listed)
-    fields = {
-        _ALIASES.get(str(key), str(key)): value for key, value in entry.items() if key not in _OWN
-    }
+    _check_spelling(entry, (*_OWN, *_READING, *VALUE_NAMES, *_ALIASES), where)
+    fields: dict[str, Any] = {}
+    for key, value in entry.items():
+        name = _ALIASES.get(str(key), str(key))
+        if name in fields:
+            raise DatasetError(f"{where}: `{name}` is given twice; leave one of them out.")
+        if name not in _OWN:
+            fields[name] = value
     reading = {key: fields.pop(key) for key in _READING if key in fields}
     if "nav_shape" in reading:
         reading["nav_shape"] = _pair(reading["nav_shape"], f"{where}: `nav_shape`", int)
     if "bad_pixels" in reading:
-        reading["bad_pixels"] = root / reading["bad_pixels"]
+        reading["bad_pixels"] = root / _text(reading["bad_pixels"], f"{where}: `mask`", "a file")
+    if "dataset" in reading:
+        reading["dataset"] = str(reading["dataset"])
+    index = reading.get("index", 0)
+    if not all(_is_number(i, int) for i in (index if isinstance(index, list) else [index])):
+        raise DatasetError(f"{where}: `index` is {index!r}, but must be one or more whole numbers.")
     calibration = {key: value for key, value in fields.items() if key in VALUE_NAMES}
     if "center_px" in calibration:
         calibration["center_px"] = _pair(calibration["center_px"], f"{where}: `center`", float)
     for key, value in calibration.items():
-        if key not in ("center_px", "flip") and not isinstance(value, int | float):
+        if key == "flip" and not isinstance(value, bool):
+            raise DatasetError(f"{where}: `flip` is {value!r}, but must be true or false.")
+        if key not in ("center_px", "flip") and not _is_number(value):
             raise DatasetError(f"{where}: `{key}` is {value!r}, but must be a number.")
+    try:
+        Calibration().updated("user", **calibration)
+    except CalibrationError as error:
+        raise DatasetError(f"{where}: {error}") from error
+    truth = entry.get("truth")
     return LabelledScan(
         path=root / entry["path"],
         direction=direction,
-        truth=root / entry["truth"] if "truth" in entry else None,
+        truth=None if truth is None else root / _text(truth, f"{where}: `truth`", "an image"),
         group=str(entry.get("group", entry["path"])),
         reading=reading,
         calibration=calibration,
@@ -227,11 +259,33 @@ def _entry(entry: Any, where: str, root: Path, directions: DirectionSet) -> Labe
     )
 
 
+def _check_spelling(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Other keys are the user's own, unless they look like a known one misspelled."""
+    for key in given:
+        if key in known:
+            continue
+        meant = difflib.get_close_matches(key.lower().replace("-", "_"), known, 1, _ALIKE)
+        if meant:
+            raise DatasetError(f"{where}: there is no field `{key}`; write `{meant[0]}`.")
+
+
+def _is_number(value: Any, kind: Any = (int, float)) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _text(value: Any, where: str, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise DatasetError(f"{where} is {value!r}, but must name {what}.")
+    return value
+
+
 def _pair(value: Any, where: str, kind: type[int] | type[float]) -> tuple[Any, Any]:
     numbers = isinstance(value, list) and len(value) == 2
-    if not numbers or not all(isinstance(v, int | float) for v in value):
-        raise DatasetError(f"{where} is {value!r}, but must be two numbers: [rows, columns].")
-    return kind(value[0]), kind(value[1])
+    allowed = int if kind is int else (int, float)
+    if not numbers or not all(_is_number(v, allowed) for v in value):
+        whole = "whole " if kind is int else ""
+        raise DatasetError(f"{where} is {value!r}, but must be two {whole}numbers: [row, column].")
+    return value[0], value[1]
 
 
 def _label_image(path: Path) -> npt.NDArray[Any]:
@@ -243,5 +297,5 @@ def _label_image(path: Path) -> npt.NDArray[Any]:
         return np.asarray(tifffile.imread(path))
     except (OSError, ValueError, tifffile.TiffFileError) as error:
         raise DatasetError(
-            f"The label image {path} cannot be read ({error}); give a TIFF or .npy file."
+            f"The label image {path} cannot be read ({reason(error)}); give a TIFF or .npy file."
         ) from error

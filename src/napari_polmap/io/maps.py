@@ -25,7 +25,7 @@ import numpy as np
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.directions import NOT_COMPUTED, DirectionSet
-from napari_polmap.errors import MapError, PolmapError
+from napari_polmap.errors import MapError, PolmapError, reason, unwritable
 from napari_polmap.polarization_map import ARRAYS, HistoryStep, PolarizationMap
 from napari_polmap.scan import ScanIdentity
 
@@ -38,6 +38,7 @@ DEFAULT_BLOCK = (256, 256)
 """Chunk (rows, columns) of a map that is saved whole."""
 
 _KEY = "napari_polmap"
+_OTHER_ENDINGS = (".png", ".svg", ".pdf", ".tif", ".tiff", ".csv", ".npy", ".hspy")
 _FILL = {
     "direction": NOT_COMPUTED,
     "status": 0,
@@ -342,7 +343,7 @@ def _load(path: Path) -> tuple[PolarizationMap, dict[str, Any]]:
         raise MapError(f"The map {path} is damaged: {error}") from error
     except _READ_ERRORS as error:
         raise MapError(
-            f"The map {path} is damaged ({type(error).__name__}: {_one_line(error)}); restore it "
+            f"The map {path} is damaged ({type(error).__name__}: {reason(error)}); restore it "
             "from a copy or classify the scan again."
         ) from error
     return polarization_map, header
@@ -353,7 +354,7 @@ def _read(group: zarr.Group, name: str) -> np.ndarray:
         return np.asarray(_array(group, name)[...])
     except _READ_ERRORS as error:
         raise MapError(
-            f"its array {name!r} cannot be read ({_one_line(error)}); restore it from a copy or "
+            f"its array {name!r} cannot be read ({reason(error)}); restore it from a copy or "
             "classify the scan again."
         ) from error
 
@@ -436,6 +437,11 @@ def _checked_header(path: Path) -> dict[str, Any]:
 
 
 def _refuse_foreign(target: Path) -> None:
+    if target.suffix.lower() in _OTHER_ENDINGS:
+        raise MapError(
+            f"{target} ends in {target.suffix}, but a map is a folder ending in .zarr; choose such "
+            "a name, and export pictures and tables from the map."
+        )
     if target.exists() and not is_map(target):
         raise MapError(
             f"{target} exists and is not a polarization map, so it is not replaced; choose "
@@ -464,14 +470,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MapError(
-            f"The map {path} cannot be written ({error.strerror or _one_line(error)}); free some "
-            "space or choose another place, what was written before is kept."
-        ) from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        raise MapError(unwritable(f"The map {path}", path, error)) from error
 
 
 def _plain(value: Any) -> Any:

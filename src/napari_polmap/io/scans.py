@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
-from napari_polmap.errors import ScanError
+from napari_polmap.errors import ScanError, reason
 from napari_polmap.io.axes import Axis, calibrate
 from napari_polmap.io.frames import Flattened, FrameStack, check_scan_shape
 from napari_polmap.io.maps import is_map
@@ -109,6 +109,8 @@ def _open(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) ->
             f"{path} is only a pointer to a file kept by Git LFS; fetch it with 'git lfs pull'."
         )
     ending = path.suffix.lower()
+    if dataset is not None and ending in (".npy", ".mib", *ENDINGS):
+        raise _no_datasets(path, dataset)
     if ending == ".npy":
         return _open_npy(path)
     if ending == ".mib":
@@ -130,8 +132,14 @@ def _open_folder(path: Path, nav_shape: tuple[int, int] | None, dataset: str | N
             f"The folder {path} holds no TIFF files; choose one with one TIFF file per pattern, "
             f"or a file ({KNOWN})."
         )
+    if dataset is not None:
+        raise _no_datasets(path, dataset)
     check_scan_shape(str(path), len(names), nav_shape)
     return Opened(TiffFolder(path, names), (Axis(),) * 3)
+
+
+def _no_datasets(path: Path, dataset: str) -> ScanError:
+    return ScanError(f"{path} holds one data set only, so there is no {dataset!r}; leave it out.")
 
 
 def _open_npy(path: Path) -> Opened:
@@ -157,8 +165,9 @@ def _four_axes(
         shape = tuple(data.shape)
         if extra > 0:
             raise ScanError(
-                f"{path} has {data.ndim} axes (shape {shape}); choose one scan by index, one "
-                f"number below {list(shape[:extra])} for each axis before the last four."
+                f"{path} has {data.ndim} axes (shape {shape}), but a scan has four; choose one by "
+                "index, one number for each axis before these, which have the lengths "
+                f"{_listed(shape[:extra])}."
             )
         raise ScanError(
             f"{path} has no further axes (shape {shape}) to take index {list(chosen)} of; leave "
@@ -176,14 +185,18 @@ def _four_axes(
         return FrameStack(data, shape), (Axis(), Axis(), axes[-2], axes[-1])
     if data.ndim != 4:
         raise ScanError(
-            f"{path} has {data.ndim} axes (shape {tuple(data.shape)}), but a scan has four (y, x, "
-            "ky, kx), or three (frames, ky, kx) with nav_shape; choose a 4D-STEM file."
+            f"{path} has {data.ndim} axes (shape {tuple(data.shape)}), but a scan has four axes "
+            "(y, x, ky, kx), or three (frames, ky, kx) with nav_shape; choose a 4D-STEM file."
         )
     if nav_shape is not None and nav_shape != tuple(data.shape[:2]):
         check_scan_shape(str(path), int(data.shape[0]) * int(data.shape[1]), nav_shape)
         opened.storage = None
         return FrameStack(Flattened(data), nav_shape), (Axis(), Axis(), axes[2], axes[3])
     return data, (axes[0], axes[1], axes[2], axes[3])
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(str(number) for number in numbers)
 
 
 def _scan_shape(nav_shape: Sequence[int] | None) -> tuple[int, int] | None:
@@ -215,7 +228,7 @@ def _bad_pixels(
             mask = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, TypeError) as error:
         raise ScanError(
-            f"The mask of bad pixels {path} cannot be read ({' '.join(str(error).split())}); give "
-            "a .npy or TIFF image of the detector's shape, not zero where pixels are bad."
+            f"The mask of bad pixels {path} cannot be read ({reason(error)}); give a "
+            ".npy or TIFF image of the detector's shape, not zero where pixels are bad."
         ) from error
     return np.asarray(mask) != 0

@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from napari_polmap.analysis.defects import robust_z
 from napari_polmap.classifiers.classifier import BlockPrediction, Classifier
+from napari_polmap.diffraction.measure import check_data
 from napari_polmap.directions import NOT_COMPUTED
 from napari_polmap.errors import MapError, ScanError
-from napari_polmap.io.maps import MapWriter
+from napari_polmap.io.maps import MapWriter, load_map
 from napari_polmap.mapping.run import Region, RunSetup, bands, predictions, strips
 from napari_polmap.polarization_map import (
     STATUS_CLASSIFIED,
@@ -136,8 +137,9 @@ def iter_classify(
     CalibrationError
         If the window needs the scan step and it is not known, or the disk is not known.
     ScanError, MapError
-        If the scan cannot be read or the map not be written.
+        If the scan cannot be read, holds nothing, or the map cannot be written.
     """
+    check_data(scan)
     setup = RunSetup.of(scan, classifier, window, force)
     wanted = _checked_region(region, scan.scan_shape)
     parts = list(strips(scan, wanted[0]))
@@ -256,8 +258,8 @@ def _open_writer(
 ) -> tuple[MapWriter, PolarizationMap]:
     if not resume or not Path(out).exists():
         return MapWriter(out, result, block), result
-    writer = MapWriter.resume(out)
-    earlier = writer.map
+    # Looked at first: the writer marks the map incomplete.
+    earlier = load_map(out)
     same = (
         earlier.scan.same_data(result.scan)
         and earlier.classifier.get("sha256") == result.classifier["sha256"]
@@ -269,8 +271,8 @@ def _open_writer(
             f"The map at {out} was made from another scan, calibration, classifier or window, so "
             "that it cannot be continued; choose another output, or start anew without resuming."
         )
-    earlier.complete = False
-    return writer, earlier
+    writer = MapWriter.resume(out)
+    return writer, writer.map
 
 
 def _left(start: float, done: int, total: int) -> float | None:

@@ -53,7 +53,7 @@ def evaluate(
     Raises
     ------
     DatasetError
-        If the data set's directions are not the classifier's.
+        If the data set's directions are not the classifier's, or no position is labelled.
     """
     if not isinstance(dataset, LabelledDataset):
         dataset = load_dataset(dataset)
@@ -92,6 +92,11 @@ def evaluate(
         if progress is not None:
             progress(index + 1, len(dataset.scans))
     right, confidence = np.concatenate(rights), np.concatenate(confidences)
+    if not len(right):
+        raise DatasetError(
+            f"The data set {dataset.name!r} labels no position that could be classified; check its "
+            "label images."
+        )
     return {**_figures(right, confidence, limit), "threshold": limit, "scans": scans}
 
 

@@ -56,10 +56,10 @@ class RunSetup:
         warnings = list(scan.warnings)
         foreign = mismatches(classifier.card, calibration)
         if foreign and not force:
+            reasons = ", and ".join(s[0].lower() + s[1:].removesuffix(".") for s in foreign)
             raise ClassifierMismatchError(
-                f"The classifier {classifier.name!r} does not apply to this scan: "
-                f"{' '.join(foreign)} Choose or train another classifier, or correct the "
-                "calibration."
+                f"The classifier {classifier.name!r} does not apply to this scan: {reasons}; "
+                "choose or train another classifier, or correct the calibration."
             )
         warnings += foreign
         unknown = unknowns(classifier.card, calibration)
@@ -77,8 +77,9 @@ class RunSetup:
             )
         if window_cells and calibration.cell_positions is None:
             raise CalibrationError(
-                "The window is one or more unit cells wide, but the scan step is not known; give "
-                "it (--step NM, or in the Scan section), or use a window of 0 cells."
+                f"The window is set in unit cells, but the {_missing(calibration)} not known; give "
+                "what is missing (--step NM and --lattice NM, or in the Scan section), or use a "
+                "window of 0 cells."
             )
         shapes = scan.scan_shape, scan.detector_shape
         predictor = classifier.predictor(calibration, *shapes, scan.bad_pixels, window_cells)
@@ -124,6 +125,13 @@ class RunSetup:
         height = max(strip.stop - strip.start for strip in parts) + 2 * self.halo[0]
         fitting = _BUFFER_BYTES // (height * self._feature_bytes) - 2 * self.halo[1]
         return int(min(scan_shape[1], max(_LEAST_COLUMNS, fitting)))
+
+
+def _missing(calibration: Calibration) -> str:
+    """What of scan step and lattice period is not known, with the verb."""
+    values = {"scan step": calibration.step_nm, "lattice period": calibration.lattice_nm}
+    names = [name for name, value in values.items() if value is None]
+    return f"{' and the '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 class _Rows:
