@@ -16,19 +16,19 @@ NOT_COMPUTED = 255
 
 _GREY = (0.55, 0.55, 0.55)
 
-# Cyclic control colors over the angle, every 45 degrees from 0 to 315, of nearly equal lightness
-# steps; neighbors and opposites stay apart under deuteranopia and protanopia
-# (tests/test_directions.py measures both).
+# Cyclic control colors over the angle, every 45 degrees from 0 to 315: neighbors differ by at most
+# 18 in lightness, and any two stay apart (CIEDE2000 above 10) also under protanopia, deuteranopia
+# and tritanopia (found by random search; tests/test_directions.py measures both).
 _CYCLE = np.array(
     [
-        (0.843, 0.294, 0.220),
-        (0.906, 0.600, 0.125),
-        (0.920, 0.880, 0.350),
-        (0.400, 0.740, 0.360),
-        (0.120, 0.650, 0.680),
-        (0.150, 0.400, 0.760),
-        (0.400, 0.230, 0.640),
-        (0.780, 0.420, 0.700),
+        (0.824, 0.254, 0.242),
+        (0.900, 0.469, 0.071),
+        (0.931, 0.737, 0.043),
+        (0.760, 0.862, 0.529),
+        (0.050, 0.726, 0.533),
+        (0.030, 0.519, 0.852),
+        (0.659, 0.653, 1.000),
+        (0.883, 0.525, 0.750),
     ]
 )
 
