@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_polmap.viewer.card import card_lines
 from napari_polmap.widgets.controller import Controller
-from napari_polmap.widgets.parts import Notice, Section, button, combo, row, wrapped
+from napari_polmap.widgets.parts import Notice, Section, button, combo, row, show_dialog, wrapped
 
 _CHOOSE = "Choose a classifier…"
 
@@ -70,7 +70,7 @@ class ClassifierSection(Section):
         dialog = QFileDialog(self, "Classifier file", "", "Classifiers (*.safetensors)")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda path: self.controller.load_classifier(Path(path)))
-        dialog.open()
+        show_dialog(dialog)
 
     def _failed(self, _: str) -> None:
         self.refresh()

@@ -16,7 +16,7 @@ from napari_polmap.viewer.layers import POLARIZATION_OPACITY
 from napari_polmap.viewer.reader import show_dock
 from napari_polmap.viewer.tags import Role
 from napari_polmap.widgets.controller import Activity
-from napari_polmap.widgets.parts import Section, button, combo, row
+from napari_polmap.widgets.parts import Section, button, combo, row, show_dialog
 from napari_polmap.widgets.runs import Runs
 
 
@@ -119,7 +119,7 @@ class ExportSection(Section):
         dialog.setDefaultSuffix(format_.ending.removeprefix("."))
         dialog.selectFile(f"{self._name()}{format_.ending}")
         dialog.fileSelected.connect(lambda path: self.write(Path(path)))
-        dialog.open()
+        show_dialog(dialog)
         return dialog
 
     def write(self, path: Path) -> None:

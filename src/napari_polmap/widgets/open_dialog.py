@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_polmap.viewer.reader import show_dock
 from napari_polmap.widgets.controller import Controller
-from napari_polmap.widgets.parts import Notice, button, row
+from napari_polmap.widgets.parts import Notice, button, row, show_dialog
 
 FILTER = (
     "4D-STEM scans (*.hspy *.zspy *.mib *.blo *.npy *.emd *.h5 *.hdf5 *.app5 *.xml *.mrc *.tvips "
@@ -137,4 +137,4 @@ class OpenDialog(QDialog):
 def ask_and_open(viewer: Viewer) -> None:
     """Napari's menu: open the dock and ask for a scan."""
     dock = show_dock(viewer, always=True)
-    OpenDialog(dock.controller, dock).open()
+    show_dialog(OpenDialog(dock.controller, dock))

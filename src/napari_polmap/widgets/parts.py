@@ -8,6 +8,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QFontMetrics, QResizeEvent
 from qtpy.QtWidgets import (
     QComboBox,
+    QDialog,
     QHBoxLayout,
     QLabel,
     QLayout,
@@ -154,6 +155,12 @@ def combo(tooltip: str) -> QComboBox:
     made.setMinimumContentsLength(8)
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return made
+
+
+def show_dialog(dialog: QDialog) -> None:
+    """Show a dialog without holding the program up; it is gone when it is closed."""
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.open()
 
 
 def row(*items: QWidget | str | None, spacing: int = 5) -> QHBoxLayout:

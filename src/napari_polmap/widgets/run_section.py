@@ -121,7 +121,7 @@ class RunSection(Section):
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("zarr")
         dialog.fileSelected.connect(self.set_target)
-        dialog.open()
+        show_dialog(dialog)
 
     def set_target(self, path: str) -> None:
         """Choose where the next map grows."""

@@ -11,7 +11,16 @@ from napari_polmap.viewer.session import Session
 from napari_polmap.widgets.calibration_form import CalibrationForm
 from napari_polmap.widgets.controller import Controller
 from napari_polmap.widgets.open_dialog import OpenDialog
-from napari_polmap.widgets.parts import ElidedLabel, Notice, Section, button, combo, row, wrapped
+from napari_polmap.widgets.parts import (
+    ElidedLabel,
+    Notice,
+    Section,
+    button,
+    combo,
+    row,
+    show_dialog,
+    wrapped,
+)
 
 _NO_SCAN = "No scan yet. Open one here, by File > Open, or drop a file on the window."
 
@@ -96,7 +105,7 @@ class ScanSection(Section):
         self.refresh()
 
     def _ask_file(self) -> None:
-        OpenDialog(self.controller, self).open()
+        show_dialog(OpenDialog(self.controller, self))
 
     def _edit(self, name: str, value: Any) -> None:
         self.controller.set_calibration(**{name: value})
