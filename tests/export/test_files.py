@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -17,25 +19,29 @@ EXPORTS = {
 }
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may grow beyond 100 bytes: the disk is as good as full."""
+    """No file may grow beyond 100 bytes: the disk is as good as full.
+
+    Only around the call itself: pytest's own output may go to a file, too.
+    """
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("export", EXPORTS.values(), ids=EXPORTS)
-def test_a_full_disk_is_one_sentence_and_nothing_is_lost(make_map, tmp_path, export, request):
+def test_a_full_disk_is_one_sentence_and_nothing_is_lost(make_map, tmp_path, export):
     result = make_map(30, 30)
     old = export(result, tmp_path).read_bytes()
     result.direction[:] = 2
     rng = np.random.default_rng(0)
     result.defects[:] = rng.normal(size=result.shape)
-    request.getfixturevalue("small_files")
-    with pytest.raises(ExportError, match=r"cannot be written .*make room"):
+    with small_files(), pytest.raises(ExportError, match=r"cannot be written .*make room"):
         export(result, tmp_path)
     (file,) = tmp_path.iterdir()
     assert file.read_bytes() == old
