@@ -84,3 +84,13 @@ def test_a_target_that_cannot_be_written_is_told_once(
     export(shown, FIGURE, tmp_path / "file" / "a.png")
     assert len(told) == 1
     assert "cannot be written" in told[0]
+
+
+def test_a_run_s_place_is_chosen_in_a_dialog(shown: Window, tmp_path: Path) -> None:
+    section = shown.dock.run_section
+    QTest.mouseClick(section.choose, Qt.MouseButton.LeftButton)
+    (dialog,) = section.findChildren(QFileDialog)
+    dialog.setDirectory(str(tmp_path))
+    dialog.selectFile("mine")
+    dialog.accept()
+    assert section.target.toolTip().endswith("mine.zarr")

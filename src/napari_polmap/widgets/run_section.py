@@ -22,6 +22,7 @@ from napari_polmap.widgets.parts import (
     button,
     combo,
     row,
+    show_dialog,
     wrapped,
 )
 from napari_polmap.widgets.runs import MAP, Runs, RunSettings
