@@ -24,6 +24,10 @@ _POSITIVE = (
 _HIGHEST_KV = 5000
 
 
+_UNKNOWN = (None, 0.0, False)
+"""What a value is that nobody gave."""
+
+
 @dataclass(frozen=True)
 class Calibration:
     """What turns pixels into physical units, and where each value came from.
@@ -79,7 +83,7 @@ class Calibration:
             value = getattr(self, name)
             if value is None:
                 continue
-            if not (np.isfinite(value) and value > 0):
+            if not (_is_finite(value) and value > 0):
                 raise CalibrationError(
                     f"{name} must be a positive number, but is {value}; correct it or leave it out."
                 )
@@ -90,17 +94,20 @@ class Calibration:
                 "acceleration voltage in kV, such as 200."
             )
         for name in ("rotation_deg", "crystal_angle_deg"):
-            if not np.isfinite(getattr(self, name)):
-                raise CalibrationError(f"{name} must be a finite angle in degrees; correct it.")
+            if not _is_finite(getattr(self, name)):
+                raise CalibrationError(
+                    f"{name} must be a finite angle in degrees, but is {getattr(self, name)!r}; "
+                    "correct it."
+                )
             object.__setattr__(self, name, float(getattr(self, name)))
         if self.center_px is not None:
-            ky, kx = (float(value) for value in self.center_px)
-            if not (np.isfinite(ky) and np.isfinite(kx)):
+            center = tuple(self.center_px) if np.iterable(self.center_px) else ()
+            if len(center) != 2 or not all(_is_finite(value) for value in center):
                 raise CalibrationError(
                     f"center_px must be two finite numbers (ky, kx), but is {self.center_px}; "
                     "correct it or leave it out."
                 )
-            object.__setattr__(self, "center_px", (ky, kx))
+            object.__setattr__(self, "center_px", (float(center[0]), float(center[1])))
 
     def updated(self, source: Source, **values: Any) -> Calibration:
         """A copy with some values replaced and their source noted; ``None`` forgets a value."""
@@ -119,7 +126,7 @@ class Calibration:
         missing = {
             name: value
             for name, value in values.items()
-            if value is not None and name not in self.sources
+            if value is not None and name not in self.sources and getattr(self, name) in _UNKNOWN
         }
         return self.updated(source, **missing) if missing else self
 
@@ -172,6 +179,13 @@ class Calibration:
 
 VALUE_NAMES = {f.name for f in dataclasses.fields(Calibration)} - {"sources"}
 """Names of the calibration's values."""
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return bool(np.isfinite(float(value)))
+    except (TypeError, ValueError):
+        return False
 
 
 def _counter_clockwise(angle_deg: float) -> np.ndarray:

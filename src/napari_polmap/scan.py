@@ -141,7 +141,7 @@ class Scan:
         True where a detector pixel must not be used.
     storage : (int, int), optional
         Rows and columns of positions that are stored (compressed) together, so that reading one
-        pattern reads them all; by default those of a dask array's chunks, else none.
+        pattern reads them all; by default those of a dask array's chunks, else (1, 1).
     **values
         Calibration values such as ``step_nm=0.025``, see `Calibration`.
 
@@ -272,7 +272,7 @@ class Scan:
         Patterns that are stored together with it are kept, so that moving over neighboring
         positions is fast.
         """
-        rows, columns = self.storage or (1, 1)
+        rows, columns = self.storage
         if rows * columns * int(np.prod(self.detector_shape)) * self.dtype.itemsize > _CACHED_BYTES:
             rows = columns = 1
         if rows * columns == 1:
@@ -310,7 +310,7 @@ class Scan:
 
         Where positions are stored together, several of each of a few stored blocks are taken.
         """
-        rows, columns = self.storage or (1, 1)
+        rows, columns = self.storage
         block_bytes = rows * columns * int(np.prod(self.detector_shape)) * self.dtype.itemsize
         blocks = max(4, _SAMPLED_BYTES // block_bytes)
         if rows * columns == 1 or blocks >= positions:
@@ -403,7 +403,7 @@ def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _as_dask(data: Any, storage: tuple[int, int] | None) -> tuple[da.Array, tuple[int, int] | None]:
+def _as_dask(data: Any, storage: tuple[int, int] | None) -> tuple[da.Array, tuple[int, int]]:
     import dask.array as da
 
     shape = tuple(getattr(data, "shape", ()))
@@ -430,7 +430,7 @@ def _as_dask(data: Any, storage: tuple[int, int] | None) -> tuple[da.Array, tupl
         if whole and not small and chunk_bytes <= 2 * CHUNK_BYTES:
             return data, storage
         source = _Computed(data)
-    unit = storage or (1, 1)
+    storage = unit = storage or (1, 1)
     if unit[0] * unit[1] * int(np.prod(shape[2:])) * itemsize > 4 * CHUNK_BYTES:
         unit = (1, 1)
     chunks = scan_chunks(shape, itemsize, storage=unit)

@@ -43,7 +43,7 @@ def test_patterns_upright_with_the_given_shape(tmp_path: Path, dtype: str) -> No
     path = write(tmp_path / "a.mib", data)
     scan = load_scan(path, nav_shape=(4, 3), measure=False)
     assert scan.shape == (4, 3, 8, 10)
-    assert scan.storage is None
+    assert scan.storage == (1, 1)
     np.testing.assert_array_equal(scan.data.compute(), data.reshape(4, 3, 8, 10))
     assert scan.read(slice(0, 1), slice(0, 1)).dtype.isnative
     assert scan.warnings == ()
