@@ -9,6 +9,7 @@ from napari_polmap.polarization_map import PolarizationMap
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.layers import image_layer, map_layers
 from napari_polmap.viewer.manager import LayerManager
+from napari_polmap.viewer.regions import RegionWatcher
 from napari_polmap.viewer.session import Session, VirtualDetector
 from napari_polmap.viewer.tags import Role, role_of
 from tests.viewer.scenes import filled_map
@@ -177,14 +178,30 @@ def test_another_scan_lets_the_old_layers_go(
     session.open(scan, {Role.VIRTUAL: image_of(scan)})
     session.start_map(filled_map(scan))
     old = list(viewer.layers)
-    other = Scan(np.ones((12, 20, 4, 4), np.uint8), name="other")
+    other = Scan(np.ones((12, 20, 4, 4), np.uint8), name="other", step_nm=0.3)
     session.open(other, {Role.VIRTUAL: image_of(scan)})
     assert all(layer in viewer.layers and not layer.visible for layer in old)
     assert manager.get(Role.POLARIZATION) is None
     assert "other: virtual image" in names(viewer)
     # What is let go is left alone, even where its shape would fit.
     assert tuple(old[0].scale) == (0.05, 0.05)
-    assert tuple(manager.get(Role.VIRTUAL).scale) == (1.0, 1.0)
+    assert tuple(manager.get(Role.VIRTUAL).scale) == (0.3, 0.3)
+
+
+def test_units_never_mix(
+    viewer: ViewerModel, manager: LayerManager, session: Session, scan: Scan
+) -> None:
+    session.open(scan, {Role.VIRTUAL: image_of(scan)})
+    session.start_map(filled_map(scan))
+    RegionWatcher(viewer).start_drawing()
+    unknown = Scan(np.ones((12, 20, 4, 4), np.uint8), name="other")
+    session.open(unknown, {Role.VIRTUAL: image_of(scan)})
+    # napari gives no units where they differ.
+    assert [str(unit) for unit in viewer.layers.extent.units] == ["pixel", "pixel"]
+    assert {tuple(layer.scale) for layer in viewer.layers} == {(1.0, 1.0)}
+    session.set_calibration(step_nm=0.2)
+    assert [str(unit) for unit in viewer.layers.extent.units] == ["nanometer", "nanometer"]
+    assert tuple(viewer.layers["regions"].scale) == (0.2, 0.2)
 
 
 def test_a_drawing_keeps_the_tools_while_layers_come(

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Layer, Shapes
+from pint import Unit
 from psygnal import Signal
 
 from napari_polmap.directions import DirectionSet
@@ -275,13 +276,28 @@ class LayerManager:
                 if self.session.scan is None or layer.data.shape != self.session.scan.scan_shape:
                     continue
                 layer.metadata.update(tag(role, scan=self.session.scan))
-            layer.units = placed["units"]
-            layer.scale = placed["scale"]
+            _place(layer, placed)
         viewer = self._viewer()
-        if viewer is not None and self._layers and placed != self._placed:
+        if viewer is None:
+            return
+        self._place_others(viewer, placed)
+        if self._layers and placed != self._placed:
             self._placed = placed
             viewer.scale_bar.visible = self.session.calibration.step_nm is not None
             viewer.reset_view()
+
+    def _place_others(self, viewer: Any, placed: dict[str, Any]) -> None:
+        """Bring drawn regions, and layers let go that have other units, into these units.
+
+        A viewer whose layers have different units draws and measures them wrongly.
+        """
+        own = set(self._layers.values())
+        for layer in viewer.layers:
+            role = role_of(layer)
+            if role is None or layer in own:
+                continue
+            if role is Role.REGIONS or str(layer.units[0]) != str(Unit(placed["units"][0])):
+                _place(layer, placed)
 
     def _on_image(self, name: str) -> None:
         if name not in IMAGE_ROLES:
@@ -378,3 +394,8 @@ class LayerManager:
             layer.data = vectors
             if layer.edge_width != width:
                 layer.edge_width = width
+
+
+def _place(layer: Layer, placed: dict[str, Any]) -> None:
+    layer.units = placed["units"]
+    layer.scale = placed["scale"]
