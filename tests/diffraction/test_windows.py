@@ -24,7 +24,9 @@ def test_width_is_twice_the_standard_deviation() -> None:
     assert np.sqrt(np.sum(weights * offset**2)) == pytest.approx(10, rel=0.06)
 
 
-@pytest.mark.parametrize(("positions", "cell"), [(8, 8.0), (16, 8.0), (13, 6.5), (24, 8.0), (40, 8.0)])
+@pytest.mark.parametrize(
+    ("positions", "cell"), [(8, 8.0), (16, 8.0), (13, 6.5), (24, 8.0), (40, 8.0)]
+)
 def test_short_scan_takes_whole_cells(positions: int, cell: float) -> None:
     weights = window_weights(1.0, cell, positions)
     assert len(weights) <= max(np.ceil(cell), positions / 2)

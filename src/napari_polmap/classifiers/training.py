@@ -23,6 +23,7 @@ from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import DatasetError
 from napari_polmap.io.datasets import LabelledDataset, LabelledScan, load_dataset
 from napari_polmap.metrics import coverage, expected_calibration_error, selective_accuracy
+from napari_polmap.steps import finish
 
 _VECTORS_PER_CLASS = 512
 _WANTED_ACCURACY = 0.9
@@ -105,14 +106,7 @@ def train(
 ) -> Classifier:
     """Train a classifier; see `iter_train`."""
     steps = iter_train(dataset, model, preset=preset, recipe=recipe, seed=seed, name=name)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as finished:
-            result: Classifier = finished.value
-            return result
-        if progress is not None:
-            progress(step)
+    return finish(steps, progress)
 
 
 def iter_train(

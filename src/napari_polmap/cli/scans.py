@@ -28,8 +28,11 @@ from napari_polmap.cli.output import (
     share,
     warn,
 )
+from napari_polmap.steps import finish
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_polmap.polarization_map import PolarizationMap
     from napari_polmap.scan import Scan
 
@@ -205,19 +208,18 @@ def classify(
     note(f"Written to {out} in {duration(seconds)}.")
 
 
-def run(steps: Any, out: Path) -> PolarizationMap:
+def run(steps: Generator[Any, None, PolarizationMap], out: Path) -> PolarizationMap:
     """Run the engine with a progress bar; Ctrl+C keeps what is done and says how to go on."""
     done = total = 0
     try:
         with progress_bar("positions") as advance:
-            while True:
-                try:
-                    step = next(steps)
-                except StopIteration as finished:
-                    result: PolarizationMap = finished.value
-                    return result
+
+            def tell(step: Any) -> None:
+                nonlocal done, total
                 done, total = step.done, step.total
                 advance(done, total, step.remaining_s)
+
+            return finish(steps, tell)
     except KeyboardInterrupt:
         steps.close()
         note(

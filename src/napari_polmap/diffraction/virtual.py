@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from napari_polmap.calibration import Calibration
 from napari_polmap.errors import CalibrationError
 from napari_polmap.scan import CHUNK_BYTES, Scan
+from napari_polmap.steps import finish
 
 Floats = npt.NDArray[np.float32]
 
@@ -135,12 +135,12 @@ def iter_virtual(
 
 def virtual_image(scan: Scan, mask: Floats) -> Floats:
     """The image ``(y, x)`` of one virtual detector, see `iter_virtual`."""
-    return _finished(iter_virtual(scan, {"image": mask}))["image"]
+    return finish(iter_virtual(scan, {"image": mask}))["image"]
 
 
 def center_of_mass(scan: Scan) -> Floats:
     """Center of mass of each pattern, shape ``(y, x, 2)``, see `iter_virtual`."""
-    return _finished(iter_virtual(scan, {}, center_of_mass=True))[CENTER_OF_MASS]
+    return finish(iter_virtual(scan, {}, center_of_mass=True))[CENTER_OF_MASS]
 
 
 def preview(scan: Scan, mask: Floats, positions: int = 4096) -> Floats:
@@ -205,12 +205,3 @@ def _pieces(scan: Scan) -> Iterator[tuple[slice, slice]]:
         height = max(1, CHUNK_BYTES // (pattern_bytes * (columns.stop - columns.start)))
         for top in range(rows.start, rows.stop, height):
             yield slice(top, min(rows.stop, top + height)), columns
-
-
-def _finished(steps: Generator[Any, None, dict[str, Floats]]) -> dict[str, Floats]:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            images: dict[str, Floats] = finished.value
-            return images

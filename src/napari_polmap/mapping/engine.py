@@ -28,6 +28,7 @@ from napari_polmap.polarization_map import (
     PolarizationMap,
 )
 from napari_polmap.scan import Scan
+from napari_polmap.steps import finish
 
 _NOVEL_SHARE = 0.3
 """Share of positions beyond the training data's 99th percentile from which a scan is foreign."""
@@ -82,15 +83,7 @@ def classify(
     -------
     PolarizationMap
     """
-    steps = iter_classify(scan, classifier, out=out, **options)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as finished:
-            result: PolarizationMap = finished.value
-            return result
-        if progress is not None:
-            progress(step)
+    return finish(iter_classify(scan, classifier, out=out, **options), progress)
 
 
 def iter_classify(

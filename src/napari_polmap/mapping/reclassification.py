@@ -16,6 +16,7 @@ from napari_polmap.mapping.engine import Progress, map_values
 from napari_polmap.mapping.run import RunSetup, predictions, strips
 from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
+from napari_polmap.steps import finish
 
 
 def reclassify(
@@ -26,14 +27,11 @@ def reclassify(
     **options: Any,
 ) -> PolarizationMap:
     """A copy of a map with some positions classified again; see `iter_reclassify`."""
-    steps = iter_reclassify(polarization_map, scan, region_mask, classifier, **options)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            changed = polarization_map.copy()
-            changed.apply(finished.value)
-            return changed
+    changed = polarization_map.copy()
+    changed.apply(
+        finish(iter_reclassify(polarization_map, scan, region_mask, classifier, **options))
+    )
+    return changed
 
 
 def iter_reclassify(
