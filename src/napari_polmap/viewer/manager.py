@@ -13,6 +13,7 @@ from napari.layers import Layer, Shapes
 from pint import Unit
 from psygnal import Signal
 
+from napari_polmap.calibration import Calibration
 from napari_polmap.directions import DirectionSet
 from napari_polmap.export import LAYERS
 from napari_polmap.polarization_map import PolarizationMap
@@ -109,6 +110,14 @@ class LayerManager:
             return self.session.map is not None
         return role in self.session.images
 
+    def make_room(self, calibration: Calibration) -> None:
+        """Get ready for a layer of another scan, before napari adds it."""
+        viewer = self._viewer()
+        self.session.set_position(None)
+        if viewer is not None:
+            self._let_go(ORDER)
+            self._place_others(viewer, geometry(calibration))
+
     def show(self, role: Role, visible: bool = True) -> None:
         """Show or hide a role's layer; one that was removed is made again."""
         layer = self._layers.get(role)
@@ -198,16 +207,15 @@ class LayerManager:
     def _adopt(self, layer: Layer) -> None:
         """Take a layer that came with its objects, such as from a file."""
         role, source = role_of(layer), source_of(layer.metadata)
-        if role is None or role is Role.REGIONS or role in self._layers:
-            return
-        known = source.scan is self.session.scan and source.map is self.session.map
-        if source.map is not None and not known and role is Role.POLARIZATION:
+        another_map = source.map is not None and source.map is not self.session.map
+        another_scan = source.scan is not None and source.scan is not self.session.scan
+        if another_map and role is Role.POLARIZATION:
             self._let_go(MAP_ROLES)
             for other in self._layers_of(source.map):
                 if (others_role := role_of(other)) is not None:
                     self._take(others_role, other)
             self.session.show_map(source.map)
-        elif source.scan is not None and not known and role in IMAGE_ROLES:
+        elif another_scan and role in IMAGE_ROLES:
             self._let_go(ORDER)
             self._take(role, layer)
             self.session.open(source.scan, {role: layer.data})
@@ -265,6 +273,9 @@ class LayerManager:
         self._removed.clear()
         self._due = []
         self._placed = None
+        viewer = self._viewer()
+        if viewer is not None:
+            self._place_others(viewer, geometry(self.session.calibration))
         for role in IMAGE_ROLES:
             if role in self.session.images and role not in self._layers:
                 self._add_image(role)
