@@ -7,6 +7,7 @@ import pytest
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.diffraction.measure import measured
+from napari_polmap.errors import ScanError
 from napari_polmap.scan import Scan
 from tests.synthetic import CALIBRATION, make_patterns, two_domains
 
@@ -57,3 +58,38 @@ def test_nan_patterns_are_left_out_and_told() -> None:
 
 def test_long_periods_are_no_unit_cells() -> None:
     assert measured(Scan(PATTERNS, step_nm=3.0)).calibration.lattice_nm is None
+
+
+def test_center_of_the_files_axes_where_there_is_no_disk() -> None:
+    noise = np.random.default_rng(0).poisson(3, (20, 20, 32, 32))
+    hint = {"axes_center_px": (14.5, 16.0)}
+    found = measured(Scan(noise, metadata=hint))
+    assert found.calibration.center_px == (14.5, 16.0)
+    assert found.calibration.sources == {"center_px": "file"}
+    assert "axes" in found.warnings[1]
+    outside = measured(Scan(noise, metadata={"axes_center_px": (-40.0, 16.0)}))
+    assert outside.calibration.center_px is None
+    # The measured disk is more than a hint.
+    better = measured(Scan(PATTERNS, metadata=hint)).calibration
+    assert better.sources["center_px"] == "measured"
+
+
+def test_contradicting_values_are_told() -> None:
+    scan = measured(Scan(PATTERNS, mrad_per_pixel=2.0, semi_angle_mrad=24.0))
+    assert "correct one of them" in scan.warnings[0]
+    assert measured(Scan(PATTERNS, mrad_per_pixel=2.67, semi_angle_mrad=24.0)).warnings == ()
+
+
+@pytest.mark.parametrize("known", [{}, {"center_px": (15.0, 15.0), "radius_px": 9.0}])
+@pytest.mark.parametrize(("value", "message"), [(0.0, "zero"), (np.nan, "not finite")])
+def test_nothing_in_the_patterns(known: dict, value: float, message: str) -> None:
+    with pytest.raises(ScanError, match=message):
+        measured(Scan(np.full((5, 6, 32, 32), value, np.float32), **known))
+
+
+def test_more_patterns_of_faint_scans() -> None:
+    """Of one electron a pattern, all of a small scan's patterns make the disk."""
+    faint = np.random.default_rng(1).random(PATTERNS.shape) < PATTERNS / PATTERNS.sum() * 50000
+    scan = measured(Scan(faint.astype(np.uint8)))
+    assert scan.calibration.center_px == pytest.approx(CALIBRATION.center_px, abs=0.3)
+    assert scan.calibration.radius_px == pytest.approx(9.0, abs=0.4)

@@ -94,6 +94,11 @@ def test_calibration_with_its_sources() -> None:
     assert calibration.center_px is None
 
 
+def test_axes_that_start_at_zero_tell_no_center() -> None:
+    assert calibrate(axes(0.5, "nm", 0.1, "mrad"), {})[1] is None
+    assert calibrate(axes(0.5, "nm", 0.1, "", -3.2), {})[1] is None
+
+
 def test_reciprocal_scale_needs_the_voltage() -> None:
     calibration, _, warnings = calibrate(axes(1.5, "nm", 0.1, "1/nm"), {})
     assert calibration.mrad_per_pixel is None

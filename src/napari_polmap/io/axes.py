@@ -113,7 +113,8 @@ def calibrate(
     calibration : Calibration
         Values with the source "file".
     center_px : (float, float) or None
-        Where the detector axes have their zero; a hint only, files often say "the middle".
+        Where the detector axes have their zero, unless that is the first pixel, which nobody set;
+        a hint only, files often say "the middle".
     warnings : list of str
     """
     warnings: list[str] = []
@@ -149,7 +150,7 @@ def calibrate(
                 mrad = per_nm * electron_wavelength_nm(energy) * 1e3
         if mrad is not None:
             values["mrad_per_pixel"] = mrad
-        if mrad is not None or per_nm is not None:
+        if (mrad is not None or per_nm is not None) and (axes[2].offset or axes[3].offset):
             center = (-axes[2].offset / axes[2].scale, -axes[3].offset / axes[3].scale)
     calibration = Calibration()
     for name, value in values.items():
