@@ -90,3 +90,21 @@ def test_bad_detectors() -> None:
         preset_mask("bright field", CALIBRATION.updated("user", radius_px=None), (32, 32))
     with pytest.raises(CalibrationError, match="has shape"):
         virtual_image(SCAN, np.ones((4, 4), np.float32))
+
+
+@pytest.mark.parametrize("shape", [(1, 300), (300, 1), (3, 200), (1, 1)])
+def test_preview_of_narrow_scans(shape: tuple[int, int]) -> None:
+    data = np.random.default_rng(0).poisson(5, (*shape, 8, 8)).astype(np.uint16)
+    mask = np.ones((8, 8), np.float32)
+    for positions in (1, 7, 10**6):
+        image = preview(Scan(data), mask, positions)
+        assert image.shape == shape
+        assert np.isfinite(image).all()
+    np.testing.assert_allclose(image, data.sum((2, 3)))
+
+
+def test_preview_in_pieces_equals_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = preset_mask("annular dark field", CALIBRATION, (32, 32))
+    whole = preview(SCAN, mask, positions=300)
+    monkeypatch.setattr("napari_polmap.diffraction.virtual._PREVIEW_BYTES", 1)
+    np.testing.assert_allclose(preview(SCAN, mask, positions=300), whole, rtol=1e-6)

@@ -24,6 +24,9 @@ _RADII = {
 }
 """Inner and outer radius in units of the bright-field disk's."""
 
+_PREVIEW_BYTES = 16 * 2**20
+"""Of float32 patterns at once."""
+
 CENTER_OF_MASS = "center of mass"
 """Name of the center-of-mass image among those of `iter_virtual`."""
 
@@ -156,9 +159,16 @@ def preview(scan: Scan, mask: Floats, positions: int = 4096) -> Floats:
     rows, columns = scan.scan_shape
     step = max(1, int(np.ceil(np.sqrt(rows * columns / max(1, positions)))))
     box = _box(mask[None])
-    part = scan.data[step // 2 :: step, step // 2 :: step, box[0], box[1]]
-    patterns = np.asarray(part.compute(scheduler="synchronous"), dtype=np.float32)
-    coarse = np.tensordot(patterns, mask[box], axes=2)
+    weights = np.asarray(mask[box], np.float32).ravel()
+    across = slice(step // 2 if columns > step // 2 else 0, columns, step)
+    width = len(range(*across.indices(columns)))
+    height = max(1, _PREVIEW_BYTES // (4 * width * weights.size)) * step
+    parts = []
+    for top in range(step // 2 if rows > step // 2 else 0, rows, height):
+        part = scan.data[top : min(top + height, rows) : step, across, box[0], box[1]]
+        patterns = np.asarray(part.compute(scheduler="synchronous"), dtype=np.float32)
+        parts.append(patterns.reshape(*patterns.shape[:2], -1) @ weights)
+    coarse = np.concatenate(parts)
     y = np.minimum(np.arange(rows) // step, coarse.shape[0] - 1)
     x = np.minimum(np.arange(columns) // step, coarse.shape[1] - 1)
     return np.asarray(coarse[np.ix_(y, x)], np.float32)
