@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_polmap.calibration import Calibration
 from napari_polmap.errors import PolmapError, ScanShapeError
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.layers import LayerData, image_layer, map_layers
@@ -87,6 +88,7 @@ def _scan_layers(path: Path, viewer: Any) -> list[LayerData]:
         Session.of(viewer).ask_shape(ShapeQuestion(path, str(error), error.candidates))
         show_dock(viewer)
         return NOTHING
+    _make_room(viewer, scan.calibration)
     name = f"{scan.name}: {Role.VIRTUAL.value}"
     return [image_layer(Role.VIRTUAL, name, image, scan)]
 
@@ -95,9 +97,17 @@ def _map_layers(path: Path, viewer: Any) -> list[LayerData]:
     from napari_polmap import load_map
 
     polarization_map = load_map(path)
+    _make_room(viewer, polarization_map.calibration)
     layers = map_layers(polarization_map, path.stem, polarization_map.calibration)
     # In a window the layers' manager adds the others when it takes this one over.
     return [layers[Role.POLARIZATION]] if viewer is not None else list(layers.values())
+
+
+def _make_room(viewer: Any, calibration: Calibration) -> None:
+    from napari_polmap.viewer.manager import LayerManager
+
+    if viewer is not None:
+        LayerManager.of(viewer).make_room(calibration)
 
 
 def _told(read: Callable[[Path, Any], list[LayerData]], path: PathOrPaths) -> list[LayerData]:

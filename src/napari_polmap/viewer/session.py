@@ -145,9 +145,9 @@ class Session:
         self.images = dict(images or {})
         self.position = self.region = self.detector = None
         self.answered()
+        self.position_changed.emit()
         self.scan_opened.emit()
         self.scan_changed.emit()
-        self.position_changed.emit()
         self.region_changed.emit()
 
     def join_scan(self, scan: Scan) -> None:
