@@ -36,7 +36,8 @@ def errors(
 
 def test_half_a_percent_on_thick_tilted_crystals(simulated) -> None:
     found = [errors(mean, (MIDDLE, MIDDLE), radius) for mean, radius in simulated]
-    assert np.max(found) < 0.005
+    assert np.percentile(found, 95) < 0.005
+    assert np.max(found) < 0.006
 
 
 def test_with_noise_and_off_center(simulated) -> None:
@@ -95,15 +96,15 @@ def ideal(radius: float, center: tuple[float, float], size: int = 64, blur: floa
 
 
 @pytest.mark.parametrize("radius", [5.0, 8.0, 14.3, 27.0])
-@pytest.mark.parametrize("blur", [0.4, 1.0])
+@pytest.mark.parametrize("blur", [0.4, 0.7, 1.0])
 def test_ideal_disks(radius: float, blur: float) -> None:
     center = (30.3, 32.8)
     pattern = 100 * ideal(radius, center, blur=blur) + 1
     disk = measure_disk(pattern)
-    assert disk.center_px == pytest.approx(center, abs=0.05)
-    # Half a percent is added for simulated apertures, see the function's notes.
-    assert disk.radius_px == pytest.approx(radius, abs=0.15)
-    assert disk.contrast > 0.8
+    assert disk.center_px == pytest.approx(center, abs=0.01)
+    # Up to half a percent is added for simulated apertures, see the function's notes.
+    assert 0 < disk.radius_px / radius - 1 < 0.006
+    assert disk.contrast == pytest.approx(100 / 101, abs=0.02)
     assert disk.blur_px == pytest.approx(blur, abs=0.2)
 
 
@@ -119,7 +120,7 @@ def test_other_disks_beside_it() -> None:
         pattern += 0.4 * ideal(9.0, center)
     disk = measure_disk(pattern)
     assert disk.center_px == pytest.approx((30.0, 31.0), abs=0.05)
-    assert disk.radius_px == pytest.approx(9.0, abs=0.1)
+    assert disk.radius_px == pytest.approx(9.0, abs=0.15)
 
 
 ROWS, COLUMNS = np.indices((64, 64))

@@ -52,8 +52,8 @@ def test_experiment_of_known_calibration() -> None:
     assert found.center_px == pytest.approx((62.2, 63.8), abs=0.3)
     assert found.radius_px == pytest.approx(29.4, abs=0.5)
     assert found.sources["radius_px"] == "measured"
-    # By the scale in the file the disk has 0.974 mrad, the README says 1.03.
-    assert "semi-angle" in " ".join(scan.warnings)
+    # By the scale in the file that is 0.98 mrad, by the README 1.03.
+    assert found.radius_px * found.mrad_per_pixel == pytest.approx(1.0, abs=0.04)
 
 
 def test_calibration_of_other_formats() -> None:

@@ -17,7 +17,7 @@ _COARSE_RADIUS, _FINE_RADIUS = 28.0, 60.0
 """Larger disks are binned until their radius is about this many pixels: to find it, to fit it."""
 _ROUNDING_PX = 0.125
 """Added to the radius: simulated apertures are rounded within a pixel, see `measure_disk`."""
-_LEAST_WIDTH = 0.25
+_LEAST_WIDTH, _LEAST_FINE_WIDTH = 0.25, 0.4
 _ITERATIONS = 40
 
 
@@ -307,13 +307,13 @@ def _fine_edge(pattern: Floats, use: npt.NDArray[np.bool_], edge: _Edge, factor:
     """The edge by its jump alone, in pixels of the detector.
 
     The jump is sharper than the fall of the intensity around it: thick tilted crystals have dark
-    bands along the edge, which a free width would take in.
+    bands along the edge. Many waves on both sides leave only the jump to the edge itself.
     """
     blur = edge.width
-    for width in (max(1.0, 0.7 * blur), max(0.5, 0.7 * blur)):
-        edge.width = width
-        ring = _Ring(pattern, use, edge, max(0.2 * edge.radius, 3.3), (16, 8))
-        edge = ring.refine(edge, free_width=False)
+    for band in (0.3, 0.2):
+        ring = _Ring(pattern, use, edge, max(band * edge.radius, 3.3), (16, 8))
+        edge = ring.refine(edge, free_width=True)
+        edge.width = max(edge.width, _LEAST_FINE_WIDTH)
     residual, _, weights = ring.fit(edge, False)
     jump, outside = float(weights[0]), float(weights[ring.smooth.shape[1]])
     noise = float(np.std(residual)) / np.sqrt(len(residual) / 4)
