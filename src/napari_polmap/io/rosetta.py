@@ -59,6 +59,9 @@ KNOWN = (
     ".hspy, .zspy, .mib, .blo, .npy, .emd, .h5, .hdf5, .mrc, .tvips, .app5, .dm4, EMPAD's .xml, or "
     "a folder of TIFF files"
 )
+# Readers that load everything, although asked not to.
+_IN_MEMORY = ("TVIPS", "Topspin")
+_LARGE_BYTES = 2**30
 # Readers whose files store blocks of positions compressed together.
 _HIERARCHICAL = ("HSPY", "ZSPY", "EMD", "NeXus", "USID", "Arina", "Delmic", "Topspin")
 
@@ -120,6 +123,10 @@ def open_file(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None
     except READER_ERRORS as error:
         raise unreadable(path, error) from error
     opened = _ordered(path, chosen)
+    if name in _IN_MEMORY and path.stat().st_size > _LARGE_BYTES:
+        opened.warnings.append(
+            f"{path.suffix} files are read into memory whole; save large scans as .npy or .hspy."
+        )
     if opened.data.ndim >= 4:
         chunks = getattr(opened.data, "chunksize", ()) if name in _HIERARCHICAL else ()
         opened.storage = (int(chunks[-4]), int(chunks[-3])) if chunks else (1, 1)
