@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import resource
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from napari_polmap.errors import (
     CalibrationError,
@@ -291,6 +294,29 @@ CASES = {
     for kind, cases in (("scan", SCANS), ("run", RUNS), ("classifier", CLASSIFIERS))
     for name, case in cases.items()
 }
+
+
+@contextmanager
+def small_disk(folder: Path, kib: int) -> Iterator[Path]:
+    """A file system of its own at a folder; the test is skipped where none can be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)]
+    able = shutil.which("mount") is not None
+    if not able or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path, but_kib: int = 0) -> Path:
+    """Leave no more than some room on a disk; returns the file that takes the rest."""
+    filler = disk / "filler"
+    room = shutil.disk_usage(disk).free - but_kib * 1024
+    with filler.open("wb") as file:
+        file.write(bytes(max(0, room)))
+    return filler
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +26,16 @@ from napari_polmap import (
 from napari_polmap.classifiers import save_classifier
 from napari_polmap.cli import app
 from napari_polmap.errors import DatasetError, MapError, PolmapError
-from tests.bad_cases import CASES, PATTERNS, Case, Work, assert_one_sentence, contents
+from tests.bad_cases import (
+    CASES,
+    PATTERNS,
+    Case,
+    Work,
+    assert_one_sentence,
+    contents,
+    fill,
+    small_disk,
+)
 from tests.synthetic import train_quick
 
 
@@ -118,24 +126,14 @@ def test_a_process_of_its_own(name: str, good: Work, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for a part of the map."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(folder)]
-    if (
-        not shutil.which("mount")
-        or subprocess.run(mount, check=False, capture_output=True).returncode
-    ):
-        pytest.skip("only root may mount a file system")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", 160) as folder:
+        yield folder
 
 
-def test_a_disk_that_fills_up_keeps_what_was_done(
-    good: Work, small_disk: Path, tmp_path: Path
-) -> None:
-    work = replace(good, out=small_disk / "map.zarr")
+def test_a_disk_that_fills_up_keeps_what_was_done(good: Work, disk: Path, tmp_path: Path) -> None:
+    work = replace(good, out=disk / "map.zarr")
     assert_one_line(polmap(*work.arguments(), "--json"), ("the disk is full", "make room"))
     kept = load_map(work.out)
     assert not kept.complete
@@ -147,14 +145,13 @@ def test_a_disk_that_fills_up_keeps_what_was_done(
     np.testing.assert_array_equal(load_map(roomy.out).direction, load_map(good.out).direction)
 
 
-def test_a_full_disk_keeps_the_map_that_was_saved(good: Work, small_disk: Path) -> None:
+def test_a_full_disk_keeps_the_map_that_was_saved(good: Work, disk: Path) -> None:
     run_library(good)
     result = load_map(good.out)
-    place = small_disk / "kept.zarr"
+    place = disk / "kept.zarr"
     save_map(result, place)
     before = contents(place)
-    with suppress(OSError):
-        (small_disk / "other").write_bytes(bytes(160 * 1024))
+    fill(disk)
     result.direction[:] = 3
     with pytest.raises(MapError) as caught:
         save_map(result, place)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ DEFAULT_BLOCK = (256, 256)
 """Chunk (rows, columns) of a map that is saved whole."""
 
 _KEY = "napari_polmap"
+_REMOVALS = 50
 _OTHER_ENDINGS = (".png", ".svg", ".pdf", ".tif", ".tiff", ".csv", ".npy", ".hspy")
 _FILL = {
     "direction": NOT_COMPUTED,
@@ -94,8 +96,9 @@ def save_map(
             _write_history(group, polarization_map)
             _write_attributes(group, polarization_map, polarization_map.complete)
             _move_into_place(unfinished, target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    except BaseException:
+        _discard(unfinished)
+        raise
     return target
 
 
@@ -165,8 +168,9 @@ class MapWriter:
                 _write_attributes(group, polarization_map, complete=False)
                 _move_into_place(unfinished, self.path)
                 self._group = _open(self.path, "r+")
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        except BaseException:
+            _discard(unfinished)
+            raise
         self._arrays = {name: _array(self._group, name) for name in ARRAYS}
 
     @classmethod
@@ -447,6 +451,15 @@ def _refuse_foreign(target: Path) -> None:
             f"{target} exists and is not a polarization map, so it is not replaced; choose "
             "another name."
         )
+
+
+def _discard(unfinished: Path) -> None:
+    """Remove a group whose writing failed; zarr's other threads may still be writing into it."""
+    for _ in range(_REMOVALS):
+        shutil.rmtree(unfinished, ignore_errors=True)
+        time.sleep(0.02)
+        if not unfinished.exists():
+            return
 
 
 def _move_into_place(unfinished: Path, target: Path) -> None:
