@@ -55,7 +55,15 @@ class _Computed:
         self.ndim = array.ndim
 
     def __getitem__(self, key: Any) -> Any:
-        return np.asarray(self._array[key].compute(scheduler="synchronous"))
+        return in_memory(self._array[key])
+
+
+def in_memory(array: da.Array) -> npt.NDArray[Any]:
+    """Compute a lazy array in this thread."""
+    from dask.local import get_sync
+
+    # The function instead of its name "synchronous": looking that up loads dask.distributed.
+    return np.asarray(array.compute(scheduler=get_sync))
 
 
 def scan_chunks(
@@ -258,13 +266,13 @@ class Scan:
             If the file cannot be read there.
         """
         try:
-            block = self._data[rows, columns].compute(scheduler="synchronous")
+            block = in_memory(self._data[rows, columns])
         except (OSError, ValueError, TypeError, EOFError) as error:
             raise ScanError(
                 f"Rows {rows.start}:{rows.stop}, columns {columns.start}:{columns.stop} of "
                 f"{self.name} cannot be read ({reason(error)}); check that the file is complete."
             ) from error
-        return _native(np.asarray(block))
+        return _native(block)
 
     def pattern(self, y: int, x: int) -> npt.NDArray[Any]:
         """The diffraction pattern of one probe position, shape ``(ky, kx)``.
@@ -339,7 +347,7 @@ class Scan:
             rows.start + start_y : rows.stop : step, columns.start + start_x : columns.stop : step
         ]
         try:
-            patterns = np.asarray(sample.compute(scheduler="synchronous"))
+            patterns = in_memory(sample)
         except (OSError, ValueError, TypeError, EOFError) as error:
             raise ScanError(
                 f"{self.name} cannot be read ({reason(error)}); check that the file is complete."

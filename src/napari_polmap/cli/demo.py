@@ -12,7 +12,6 @@ import typer
 
 from napari_polmap.cli.output import fail, note, print_table, progress_bar, share, warn
 from napari_polmap.errors import ExportError, unwritable
-from napari_polmap.errors import ExportError, unwritable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,10 +66,6 @@ def _write_files(folder: Path) -> None:
     from napari_polmap import classify, load_classifier, load_scan
 
     folder = folder.expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(unwritable(f"The folder {folder}", folder / "map.zarr", error)) from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.errors import CalibrationError
-from napari_polmap.scan import CHUNK_BYTES, Scan
+from napari_polmap.scan import CHUNK_BYTES, Scan, in_memory
 from napari_polmap.steps import finish
 
 Floats = npt.NDArray[np.float32]
@@ -166,7 +166,7 @@ def preview(scan: Scan, mask: Floats, positions: int = 4096) -> Floats:
     parts = []
     for top in range(step // 2 if rows > step // 2 else 0, rows, height):
         part = scan.data[top : min(top + height, rows) : step, across, box[0], box[1]]
-        patterns = np.asarray(part.compute(scheduler="synchronous"), dtype=np.float32)
+        patterns = np.asarray(in_memory(part), dtype=np.float32)
         parts.append(patterns.reshape(*patterns.shape[:2], -1) @ weights)
     coarse = np.concatenate(parts)
     y = np.minimum(np.arange(rows) // step, coarse.shape[0] - 1)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.errors import ScanShapeError
+from napari_polmap.scan import in_memory
 
 _CANDIDATES = 6
 
@@ -143,7 +144,7 @@ def _shifted(columns: range, by: int) -> slice:
 def _part(source: Any, key: tuple[slice, ...]) -> npt.NDArray[Any]:
     """A part of an array, computed if it is lazy."""
     part = source[key]
-    return np.asarray(part.compute(scheduler="synchronous") if hasattr(part, "compute") else part)
+    return in_memory(part) if hasattr(part, "compute") else np.asarray(part)
 
 
 def forward_slices(
