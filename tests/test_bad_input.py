@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from typer.testing import CliRunner, Result
 
 from napari_polmap import (
@@ -119,6 +120,29 @@ def test_a_process_of_its_own(name: str, good: Work, tmp_path: Path) -> None:
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert_one_sentence(line.removeprefix("error: "), case.words)
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_with_a_damaged_file(good: Work, tmp_path: Path) -> None:
+    folder = tmp_path / "patterns"
+    folder.mkdir()
+    for number, pattern in enumerate(PATTERNS[0, :12]):
+        tifffile.imwrite(folder / f"{number}.tif", pattern)
+    work = replace(good, scan=folder, reading={"nav_shape": (3, 4)})
+    damaged = folder / "5.tif"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    before = contents(tmp_path)
+    words = ("5.tif", "check that it is complete")
+    with pytest.raises(PolmapError) as caught:
+        run_library(work)
+    assert_one_sentence(str(caught.value), words)
+    # What the library logs of it would be further lines.
+    command = [sys.executable, "-m", "napari_polmap", *work.arguments(), "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert_one_sentence(line.removeprefix("error: "), words)
     assert contents(tmp_path) == before
 
 

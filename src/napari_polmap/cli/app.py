@@ -6,6 +6,7 @@ Heavy libraries are imported inside the commands, so that help comes at once.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -72,6 +73,8 @@ def polmap(
     ] = False,
 ) -> None:
     """Maps of polarization directions from 4D-STEM scans of ferroelectrics."""
+    # What it logs of damaged files comes as an error, which is told in one line.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 def _add(command: Callable[..., None]) -> None:
