@@ -78,7 +78,8 @@ def measure_disk(
 
     abTEM's aperture falls linearly in amplitude over one reciprocal pixel around its nominal
     radius, so half of the edge's intensity lies 1/6 pixel inside of it; in experiments the edge is
-    where it is. 1/8 pixel, at most 0.5 %, is added: within 0.3 % of the nominal radius in both.
+    where it is. 1/8 pixel, at most 0.5 %, is added, so that a perfectly sharp edge comes out up to
+    0.5 % too large.
     """
     pattern = np.array(mean_pattern, dtype=np.float64)
     if pattern.ndim != 2 or min(pattern.shape) < 2 * _LEAST_RADIUS:
