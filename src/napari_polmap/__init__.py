@@ -23,6 +23,7 @@ _API = {
     "export_csv": "export",
     "export_image": "export",
     "export_labels": "export",
+    "export_signal": "export",
     "iter_classify": "mapping",
     "list_classifiers": "classifiers",
     "load_classifier": "classifiers",

@@ -27,7 +27,7 @@ class Form(Enum):
     DATA = "data"
 
 
-_BY_ENDING = {".tif": Form.DATA, ".tiff": Form.DATA, ".csv": Form.DATA}
+_BY_ENDING = dict.fromkeys((".tif", ".tiff", ".csv", ".hspy"), Form.DATA)
 
 
 @with_scan_options
@@ -41,7 +41,8 @@ def export(
             "--out",
             "-o",
             metavar="FILE",
-            help="File to write, .png, .svg, .pdf, .tif or .csv; one that is there is replaced.",
+            help="File to write, .png, .svg, .pdf, .tif, .csv or .hspy; one that is there is "
+            "replaced.",
             show_default=False,
         ),
     ],
@@ -62,8 +63,8 @@ def export(
             "--as",
             help="figure: with legend or color bar, scale bar and arrows; pixels: one pixel a "
             "position in the colors of the window (.png, .tif); data: labels (255 where undecided) "
-            "or 32-bit values (.tif), or a table (.csv).  "
-            "[dim]\\[default: figure for .png, .svg, .pdf; data for .tif, .csv][/dim]",
+            "or 32-bit values (.tif, .hspy), or a table (.csv).  "
+            "[dim]\\[default: figure for .png, .svg, .pdf; data for .tif, .csv, .hspy][/dim]",
             show_default=False,
         ),
     ] = None,
@@ -110,7 +111,7 @@ def export(
     Example: polmap export map.zarr -o map.svg --layer confidence
     """
     from napari_polmap import export_csv, export_image, load_map
-    from napari_polmap.export import export_values
+    from napari_polmap.export import export_signal, export_values
 
     form = form or _BY_ENDING.get(out.suffix.lower(), Form.FIGURE)
     is_table = form is Form.DATA and out.suffix.lower() == ".csv"
@@ -125,6 +126,8 @@ def export(
     result = load_map(map_path)
     if is_table:
         export_csv(result, out, threshold=threshold)
+    elif form is Form.DATA and out.suffix.lower() == ".hspy":
+        export_signal(result, out, layer or "direction", threshold=threshold)
     elif form is Form.DATA:
         export_values(result, out, layer or "direction", threshold=threshold)
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from napari_polmap.export.arrows import Arrows, block_arrows
 from napari_polmap.export.colors import LAYERS, Layer, layer_image, render_rgba
 from napari_polmap.export.figure import export_image
+from napari_polmap.export.signal import export_signal
 from napari_polmap.export.tables import export_csv
 from napari_polmap.export.tiff import export_labels, export_values
 
@@ -20,6 +21,7 @@ __all__ = [
     "export_csv",
     "export_image",
     "export_labels",
+    "export_signal",
     "export_values",
     "layer_image",
     "render_rgba",
