@@ -48,10 +48,10 @@ def test_filling_leaves_what_is_known() -> None:
         ({"lattice_nm": np.inf}, "lattice_nm"),
         ({"lattice_nm": "large"}, "lattice_nm must be a positive number, but is large"),
         ({"energy_kv": 200000}, "in kV"),
-        ({"center_px": (1, np.nan)}, "two finite numbers"),
-        ({"center_px": (1,)}, "two finite numbers"),
-        ({"center_px": (1, 2, 3)}, "two finite numbers"),
-        ({"center_px": 5}, "two finite numbers"),
+        ({"center_px": (1, np.nan)}, "2 finite numbers"),
+        ({"center_px": (1,)}, "2 finite numbers"),
+        ({"center_px": (1, 2, 3)}, "2 finite numbers"),
+        ({"center_px": 5}, "2 finite numbers"),
         ({"rotation_deg": np.inf}, "rotation_deg"),
         ({"crystal_angle_deg": "left"}, "crystal_angle_deg must be a finite angle"),
         ({"step": 1}, "no calibration value 'step'"),
@@ -134,3 +134,25 @@ def test_an_image_turned_by_hand() -> None:
             row, column = np.argwhere(detector)[0] - 4
             matrix = Calibration(rotation_deg=90 * quarter, flip=flip).to_detector()
             np.testing.assert_allclose(matrix @ (-3, 0), (row, column), atol=1e-9)
+
+
+def test_center_wanders_with_the_descan():
+    calibration = Calibration(center_px=(10.0, 20.0), descan_px=(0.1, 0.0, -0.2, 0.05))
+    center = calibration.center_at([0, 4, 8], 2, (9, 5))
+    np.testing.assert_allclose(center, [[9.6, 20.8], [10.0, 20.0], [10.4, 19.2]])
+    assert calibration.center_at(4, 4, (9, 5)) == pytest.approx([10.0, 20.1])
+    assert Calibration.from_dict(calibration.to_dict()) == calibration
+    with pytest.raises(CalibrationError, match="center is not known"):
+        Calibration().center_at(0, 0, (1, 1))
+
+
+def test_ellipse_keeps_the_radius_on_the_edge():
+    calibration = Calibration(center_px=(0.0, 0.0), radius_px=10.0, ellipse=(1.21, 90.0))
+    # The longer axis stands upright: 10 * sqrt(1.21) along ky, 10 / sqrt(1.21) along kx.
+    np.testing.assert_allclose(calibration.disk_distance([11.0, 0.0], [0.0, 10 / 1.1]), 10.0)
+    assert np.linalg.det(calibration.to_detector()) == pytest.approx(1.0)
+    slanted = Calibration(center_px=(0.0, 0.0), ellipse=(1.21, 45.0))
+    # Counter-clockwise from +kx with +ky up on screen: towards smaller rows.
+    assert slanted.disk_distance(-1.0, 1.0) < slanted.disk_distance(1.0, 1.0)
+    with pytest.raises(CalibrationError, match="1 to 2"):
+        Calibration(ellipse=(0.9, 0.0))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_polmap.errors import CalibrationError
 
@@ -22,6 +23,12 @@ _POSITIVE = (
     "lattice_nm",
 )
 _HIGHEST_KV = 5000
+_LARGEST_RATIO = 2.0
+_TUPLES = {
+    "center_px": ("ky", "kx"),
+    "descan_px": ("dky/dy", "dky/dx", "dkx/dy", "dkx/dx"),
+    "ellipse": ("ratio", "angle in degrees"),
+}
 
 
 _UNKNOWN = (None, 0.0, False)
@@ -57,6 +64,13 @@ class Calibration:
         Angle of the crystal's [100] against the scan's +x, counter-clockwise.
     lattice_nm : float, optional
         Period of the (pseudo-cubic) lattice in nm.
+    descan_px : tuple of float, optional
+        How far the beam wanders on the detector per probe position, in pixels: (dky/dy, dky/dx,
+        dkx/dy, dkx/dx). `center_px` holds in the middle of the scan, see `center_at`.
+    ellipse : tuple of float, optional
+        Elliptical distortion of the patterns: longer over shorter axis of the disk (at least 1),
+        and the longer axis' angle in degrees, counter-clockwise from +kx as the pattern is shown.
+        `radius_px` is then the geometric mean of the half axes.
     sources : mapping of str to {"file", "measured", "user"}
         Where each known value came from.
 
@@ -76,6 +90,8 @@ class Calibration:
     flip: bool = False
     crystal_angle_deg: float = 0.0
     lattice_nm: float | None = None
+    descan_px: tuple[float, float, float, float] | None = None
+    ellipse: tuple[float, float] | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -100,14 +116,22 @@ class Calibration:
                     "correct it."
                 )
             object.__setattr__(self, name, float(getattr(self, name)))
-        if self.center_px is not None:
-            center = tuple(self.center_px) if np.iterable(self.center_px) else ()
-            if len(center) != 2 or not all(_is_finite(value) for value in center):
+        for name, parts in _TUPLES.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            numbers = tuple(value) if np.iterable(value) else ()
+            if len(numbers) != len(parts) or not all(_is_finite(number) for number in numbers):
                 raise CalibrationError(
-                    f"center_px must be two finite numbers (ky, kx), but is {self.center_px}; "
-                    "correct it or leave it out."
+                    f"{name} must be {len(parts)} finite numbers ({', '.join(parts)}), but is "
+                    f"{value}; correct it or leave it out."
                 )
-            object.__setattr__(self, "center_px", (float(center[0]), float(center[1])))
+            object.__setattr__(self, name, tuple(float(number) for number in numbers))
+        if self.ellipse is not None and not 1 <= self.ellipse[0] <= _LARGEST_RATIO:
+            raise CalibrationError(
+                f"The ellipse's longer axis over its shorter one must be 1 to {_LARGEST_RATIO:g}, "
+                f"but is {self.ellipse[0]:g}; correct it or leave it out."
+            )
 
     def updated(self, source: Source, **values: Any) -> Calibration:
         """A copy with some values replaced and their source noted; ``None`` forgets a value."""
@@ -144,27 +168,95 @@ class Calibration:
             return self.semi_angle_mrad / self.radius_px
         return self.mrad_per_pixel
 
-    def to_detector(self, crystal_frame: bool = True) -> np.ndarray:
-        """Matrix from vectors (row, column) of the crystal's (or scan's) frame to detector pixels.
+    def center_at(
+        self, rows: npt.ArrayLike, columns: npt.ArrayLike, scan_shape: tuple[int, int]
+    ) -> npt.NDArray[np.float64]:
+        """Center of the disk at probe positions: `center_px` and the descan's plane.
 
-        Detector frame of the design: flip (reverse ky) first, then rotation counter-clockwise,
-        bring the pattern into the scan's frame; this is the inverse of that.
+        Parameters
+        ----------
+        rows, columns : array-like
+            Positions, broadcast against each other.
+        scan_shape : (int, int)
+            Rows and columns of the whole scan.
+
+        Returns
+        -------
+        ndarray, shape (..., 2)
+            (ky, kx) in pixels.
+
+        Raises
+        ------
+        CalibrationError
+            If the center is not known.
+        """
+        if self.center_px is None:
+            raise CalibrationError("The disk's center is not known; give it or measure it.")
+        down = np.asarray(rows, float) - (scan_shape[0] - 1) / 2
+        across = np.asarray(columns, float) - (scan_shape[1] - 1) / 2
+        a, b, c, d = self.descan_px or (0.0, 0.0, 0.0, 0.0)
+        ky = self.center_px[0] + a * down + b * across
+        kx = self.center_px[1] + c * down + d * across
+        return np.stack(np.broadcast_arrays(ky, kx), axis=-1)
+
+    def distortion(self) -> npt.NDArray[np.float64]:
+        """Matrix on (row, column) offsets from the beam that turns a circle into the ellipse.
 
         Returns
         -------
         ndarray of float, shape (2, 2)
-            Apply as ``matrix @ (row, column)``; lengths are kept.
+            Symmetric, its determinant 1; the identity without a distortion.
+        """
+        if self.ellipse is None:
+            return np.eye(2)
+        ratio, angle = self.ellipse
+        turn = _counter_clockwise(angle)
+        # (row, column): the longer axis lies along +kx before it is turned.
+        return np.asarray(turn @ np.diag([ratio**-0.5, ratio**0.5]) @ turn.T)
+
+    def disk_distance(self, ky: npt.ArrayLike, kx: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Distance in pixels from the disk's center as it were without the elliptical distortion.
+
+        It is `radius_px` on the disk's edge everywhere.
+
+        Raises
+        ------
+        CalibrationError
+            If the center is not known.
+        """
+        if self.center_px is None:
+            raise CalibrationError("The disk's center is not known; give it or measure it.")
+        down, across = np.broadcast_arrays(
+            np.asarray(ky, float) - self.center_px[0], np.asarray(kx, float) - self.center_px[1]
+        )
+        back = np.linalg.inv(self.distortion())
+        return np.hypot(
+            back[0, 0] * down + back[0, 1] * across, back[1, 0] * down + back[1, 1] * across
+        )
+
+    def to_detector(self, crystal_frame: bool = True) -> npt.NDArray[np.float64]:
+        """Matrix from vectors (row, column) of the crystal's (or scan's) frame to detector pixels.
+
+        Detector frame of the design: flip (reverse ky) first, then rotation counter-clockwise,
+        bring the pattern into the scan's frame; this is the inverse of that, with the elliptical
+        distortion after it.
+
+        Returns
+        -------
+        ndarray of float, shape (2, 2)
+            Apply as ``matrix @ (row, column)``; areas are kept, lengths too without a distortion.
         """
         turn = self.rotation_deg - (self.crystal_angle_deg if crystal_frame else 0.0)
         matrix = _counter_clockwise(-turn)
         if self.flip:
             matrix = np.diag([-1.0, 1.0]) @ matrix
-        return matrix
+        return np.asarray(self.distortion() @ matrix)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         values = dataclasses.asdict(self)
-        values["center_px"] = None if self.center_px is None else list(self.center_px)
+        for name in _TUPLES:
+            values[name] = None if values[name] is None else list(values[name])
         values["sources"] = dict(self.sources)
         return values
 
@@ -172,8 +264,9 @@ class Calibration:
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
         """Inverse of `to_dict`; unknown keys are left out."""
         known = {k: v for k, v in values.items() if k in VALUE_NAMES or k == "sources"}
-        if known.get("center_px") is not None:
-            known["center_px"] = tuple(known["center_px"])
+        for name in _TUPLES:
+            if known.get(name) is not None:
+                known[name] = tuple(known[name])
         return cls(**known)
 
 
@@ -188,7 +281,7 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-def _counter_clockwise(angle_deg: float) -> np.ndarray:
+def _counter_clockwise(angle_deg: float) -> npt.NDArray[np.float64]:
     """Matrix on (row, column) that turns counter-clockwise on screen (rows point down)."""
     angle = np.deg2rad(angle_deg)
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
