@@ -150,6 +150,10 @@ class Scan:
     storage : (int, int), optional
         Rows and columns of positions that are stored (compressed) together, so that reading one
         pattern reads them all; by default those of a dask array's chunks, else (1, 1).
+    reading : mapping, optional
+        The options (not the defaults) that the file was opened with, see `load_scan`.
+    file_calibration : Calibration, optional
+        What the file itself says, where `calibration` holds other values too.
     **values
         Calibration values such as ``step_nm=0.025``, see `Calibration`.
 
@@ -170,6 +174,8 @@ class Scan:
         warnings: tuple[str, ...] = (),
         bad_pixels: npt.NDArray[np.bool_] | None = None,
         storage: tuple[int, int] | None = None,
+        reading: Mapping[str, Any] | None = None,
+        file_calibration: Calibration | None = None,
         **values: Any,
     ) -> None:
         self._data, self.storage = _as_dask(data, storage)
@@ -190,6 +196,8 @@ class Scan:
         self.name = name or (path.stem if path is not None else "scan")
         self.metadata = dict(metadata or {})
         self.warnings = tuple(warnings)
+        self.reading: Mapping[str, Any] = dict(reading or {})
+        self.file_calibration = file_calibration
         self._cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
         self._identity: ScanIdentity | None = None
 
@@ -234,16 +242,33 @@ class Scan:
         self, calibration: Calibration, warnings: tuple[str, ...] | None = None
     ) -> Scan:
         """The same data with another calibration (and other warnings, where given)."""
-        scan = Scan(
-            self._data,
-            calibration,
-            path=self.path,
-            name=self.name,
-            metadata=self.metadata,
-            warnings=self.warnings if warnings is None else warnings,
-            bad_pixels=self.bad_pixels,
-            storage=self.storage,
+        return self._changed(
+            calibration=calibration, warnings=self.warnings if warnings is None else warnings
         )
+
+    def with_bad_pixels(self, bad_pixels: npt.NDArray[np.bool_] | None) -> Scan:
+        """The same data with another mask of bad pixels ``(ky, kx)``, or none.
+
+        Raises
+        ------
+        ScanError
+            If its shape is not the detector's, or it takes almost all of it away.
+        """
+        return self._changed(bad_pixels=bad_pixels)
+
+    def _changed(self, **changes: Any) -> Scan:
+        same = {
+            "calibration": self.calibration,
+            "path": self.path,
+            "name": self.name,
+            "metadata": self.metadata,
+            "warnings": self.warnings,
+            "bad_pixels": self.bad_pixels,
+            "storage": self.storage,
+            "reading": self.reading,
+            "file_calibration": self.file_calibration,
+        }
+        scan = Scan(self._data, **{**same, **changes})
         scan._identity = self._identity
         return scan
 
