@@ -1,0 +1,45 @@
+"""The beam's shift over the scan, in groups of positions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_polmap.calibration import Calibration
+from napari_polmap.diffraction.shifts import beam_shifts
+
+ROWS, COLUMNS = slice(3, 20), slice(10, 42)
+SCAN = (40, 64)
+
+
+@pytest.mark.parametrize("descan", [None, (0.0, 0.0, 0.0, 0.0)])
+def test_without_a_descan_there_is_one_group(descan) -> None:
+    calibration = Calibration(descan_px=descan)
+    ((shift, positions),) = beam_shifts(calibration, ROWS, COLUMNS, SCAN, 0.1)
+    assert shift == (0.0, 0.0)
+    assert positions.shape == (17, 32)
+    assert positions.all()
+
+
+def test_every_position_is_in_the_group_of_its_shift() -> None:
+    calibration = Calibration(center_px=(30.0, 31.0), descan_px=(0.05, -0.02, 0.01, 0.08))
+    centers = calibration.center_at(np.arange(3, 20)[:, None], np.arange(10, 42)[None, :], SCAN)
+    counts = np.zeros((17, 32), int)
+    seen = set()
+    for shift, positions in beam_shifts(calibration, ROWS, COLUMNS, SCAN, 0.125):
+        counts += positions
+        assert positions.any()
+        error = centers[positions] - calibration.center_px - shift
+        assert np.abs(error).max() <= 0.125 / 2 + 1e-9
+        assert np.allclose(np.array(shift) * 8, np.rint(np.array(shift) * 8))
+        seen.add(shift)
+    assert (counts == 1).all()
+    assert len(seen) > 10
+
+
+def test_the_shift_vanishes_in_the_middle_of_the_scan_and_needs_no_center() -> None:
+    calibration = Calibration(descan_px=(0.5, 0.0, 0.0, -0.5))
+    ((shift, _),) = beam_shifts(calibration, slice(20, 21), slice(32, 33), (41, 65), 0.01)
+    assert shift == (0.0, 0.0)
+    ((shift, _),) = beam_shifts(calibration, slice(22, 23), slice(30, 31), (41, 65), 0.01)
+    assert shift == pytest.approx((1.0, 1.0))
