@@ -19,7 +19,28 @@ class ScanError(PolmapError):
     """A file or array that cannot be read as a 4D-STEM scan."""
 
 
-class ScanShapeError(ScanError):
+class ScanChoiceError(ScanError):
+    """A file that opens only with an option that the user chooses.
+
+    Parameters
+    ----------
+    message : str
+        The sentence for the user.
+    datasets : tuple of str, optional
+        Names to choose the data set from.
+    lengths : tuple of int, optional
+        Lengths of the axes before the last four, of which an index must be given.
+    """
+
+    def __init__(
+        self, message: str, *, datasets: tuple[str, ...] = (), lengths: tuple[int, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.datasets = datasets
+        self.lengths = lengths
+
+
+class ScanShapeError(ScanChoiceError):
     """A stack of frames whose scan shape is missing or does not fit.
 
     Parameters
@@ -28,11 +49,16 @@ class ScanShapeError(ScanError):
         The sentence for the user.
     candidates : tuple of (int, int), optional
         Likely scan shapes (rows, columns), the likeliest first.
+    frames : int
+        How many frames there are; 0 where that is not known.
     """
 
-    def __init__(self, message: str, candidates: tuple[tuple[int, int], ...] = ()) -> None:
+    def __init__(
+        self, message: str, candidates: tuple[tuple[int, int], ...] = (), frames: int = 0
+    ) -> None:
         super().__init__(message)
         self.candidates = candidates
+        self.frames = frames
 
 
 class CalibrationError(PolmapError):
