@@ -12,21 +12,54 @@ from napari_polmap.errors import ScanShapeError
 from napari_polmap.io.frames import (
     Flattened,
     FrameStack,
+    ScanShape,
     check_scan_shape,
     forward_slices,
+    left_out,
     scan_shapes,
 )
 
 FRAMES = np.arange(5 * 7 * 4 * 3, dtype=np.uint16).reshape(35, 4, 3)
 
 
-def test_likely_shapes_near_square_first() -> None:
-    assert scan_shapes(16384)[0] == (128, 128)
-    assert set(scan_shapes(16384)[1:3]) == {(64, 256), (256, 64)}
-    assert set(scan_shapes(128 * 129)[:2]) == {(128, 129), (129, 128)}
-    assert scan_shapes(13) == ((1, 13), (13, 1))
-    assert (1, 12) not in scan_shapes(12)
-    assert len(scan_shapes(720720)) <= 6
+def test_likely_shapes_near_square_and_round_first() -> None:
+    assert scan_shapes(16384)[0] == (128, 128, 0)
+    assert set(scan_shapes(16384)[1:3]) == {(64, 256, 0), (256, 64, 0)}
+    assert scan_shapes(12288)[0] == (96, 128, 0)
+    assert scan_shapes(13) == [(1, 13, 0), (13, 1, 0)]
+    assert ScanShape(1, 12) not in scan_shapes(12)
+    assert all(shape.flyback == 0 for shape in scan_shapes(30))
+    assert len(scan_shapes(720720)) <= 8
+    assert scan_shapes(1) == [(1, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "first"),
+    [
+        (128 * 129, (128, 129, 1)),
+        (256 * 257, (256, 257, 1)),
+        (512 * 514, (512, 514, 2)),
+        (128 * 128, (128, 128, 0)),
+        (128 * 128 + 3, (128, 128, 0)),  # three left over
+    ],
+)
+def test_flyback_columns_and_frames_left_over(frames: int, first: tuple[int, int, int]) -> None:
+    assert scan_shapes(frames)[0] == first
+
+
+def test_hints_that_fit_come_first() -> None:
+    assert scan_shapes(16384, [(32, 512), (100, 100)])[:2] == [(32, 512, 0), (128, 128, 0)]
+    assert scan_shapes(16512, [(129, 128, 0)])[0] == (129, 128, 0)
+
+
+@pytest.mark.parametrize("frames", range(1, 400))
+def test_every_shape_fits(frames: int) -> None:
+    shapes = scan_shapes(frames)
+    assert shapes
+    assert len(set(shapes)) == len(shapes)
+    for rows, columns, flyback in shapes:
+        assert 0 <= frames - rows * columns < columns
+        assert 0 <= flyback < columns
 
 
 def test_missing_and_wrong_shapes_list_candidates() -> None:
@@ -35,7 +68,19 @@ def test_missing_and_wrong_shapes_list_candidates() -> None:
     assert caught.value.candidates[0] == (128, 128)
     with pytest.raises(ScanShapeError, match=r"12 frames.*5 x 3 = 15.*\(3, 4\)"):
         check_scan_shape("x.npy", 12, (5, 3))
+    assert caught.value.frames == 16384
     assert check_scan_shape("x.npy", 12, (2, 6)) == (2, 6)
+
+
+def test_less_than_a_row_is_left_out_and_told() -> None:
+    assert check_scan_shape("x.npy", 16387, (128, 128)) == (128, 128)
+    assert left_out("x.npy", 16387, (128, 128)) == [
+        "The last 3 of 16387 frames are left out: x.npy is opened as 128 rows of 128."
+    ]
+    assert left_out("x.npy", 16384, (128, 128)) == []
+    for frames in (16383, 128 * 129):
+        with pytest.raises(ScanShapeError, match="do not fit"):
+            check_scan_shape("x.npy", frames, (128, 128))
 
 
 KEYS = [

@@ -70,7 +70,8 @@ class ScanOptions:
     Parameters
     ----------
     reading : dict
-        What a scan is read with: ``nav_shape``, ``dataset``, ``index``, ``bad_pixels``.
+        What a scan is read with: ``nav_shape``, ``dataset``, ``index``, ``axes``, ``flyback``,
+        ``bad_pixels``.
     calibration : dict
         Calibration values.
     """
@@ -104,7 +105,7 @@ def _parse(
         _option(
             "--nav-shape",
             metavar="Y,X",
-            text="Rows and columns of probe positions, where the file does not tell.",
+            text="Rows and columns of probe positions as recorded, where the file does not tell.",
         ),
     ] = None,
     dataset: Annotated[
@@ -114,6 +115,19 @@ def _parse(
     index: Annotated[
         str | None,
         _option("--index", metavar="I,...", text="Indices into axes beyond the four, first first."),
+    ] = None,
+    axes: Annotated[
+        str | None,
+        _option(
+            "--axes",
+            metavar="AXES",
+            text="The file's last four axes as they are stored, where that is not y,x,ky,kx; a "
+            "minus sign reverses one: -y,x,ky,kx.",
+        ),
+    ] = None,
+    flyback: Annotated[
+        int | None,
+        _option("--flyback", metavar="N", text="Columns to cut from the end of each recorded row."),
     ] = None,
     mask: Annotated[
         Path | None,
@@ -188,6 +202,8 @@ def _parse(
         "nav_shape": numbers(nav_shape, int, "--nav-shape", "Y,X", count=2),
         "dataset": dataset,
         "index": numbers(index, int, "--index", "I,..."),
+        "axes": axes,
+        "flyback": flyback,
         "bad_pixels": mask,
     }
     calibration = {

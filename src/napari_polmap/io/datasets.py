@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from napari_polmap.calibration import VALUE_NAMES, Calibration
 from napari_polmap.directions import NOT_COMPUTED, DirectionSet
-from napari_polmap.errors import CalibrationError, DatasetError, reason
+from napari_polmap.errors import CalibrationError, DatasetError, ScanError, reason
+from napari_polmap.io.arrangement import Arrangement
 from napari_polmap.io.scans import load_scan
 from napari_polmap.scan import Scan
 
@@ -29,7 +30,7 @@ _ALIASES = {
     "crystal_angle": "crystal_angle_deg",
     "mask": "bad_pixels",
 }
-_READING = ("nav_shape", "dataset", "index", "bad_pixels")
+_READING = ("nav_shape", "dataset", "index", "axes", "flyback", "bad_pixels")
 _OWN = ("path", "direction", "truth", "group")
 _TOP = ("name", "directions", "angles_deg", "root", "scan")
 _ALIKE = 0.8
@@ -235,6 +236,10 @@ def _entry(entry: Any, where: str, root: Path, directions: DirectionSet) -> Labe
     index = reading.get("index", 0)
     if not all(_is_number(i, int) for i in (index if isinstance(index, list) else [index])):
         raise DatasetError(f"{where}: `index` is {index!r}, but must be one or more whole numbers.")
+    try:
+        Arrangement.of(**{key: value for key, value in reading.items() if key != "bad_pixels"})
+    except ScanError as error:
+        raise DatasetError(f"{where}: {error}") from error
     calibration = {key: value for key, value in fields.items() if key in VALUE_NAMES}
     if "center_px" in calibration:
         calibration["center_px"] = _pair(calibration["center_px"], f"{where}: `center`", float)

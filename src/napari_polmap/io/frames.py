@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,25 +12,98 @@ import numpy.typing as npt
 from napari_polmap.errors import ScanShapeError
 from napari_polmap.scan import in_memory
 
-_CANDIDATES = 6
+_CANDIDATES = 8
+_MOST_FLYBACK = 8
+_FEW = 16
+"""Rows and columns below which no flyback is guessed."""
 
 
-def scan_shapes(frames: int) -> tuple[tuple[int, int], ...]:
-    """Likely scan shapes (rows, columns) of a number of frames, near-square ones first."""
+class ScanShape(NamedTuple):
+    """A likely shape of a scan.
+
+    Parameters
+    ----------
+    rows, columns : int
+        As recorded.
+    flyback : int
+        How many of the columns are flyback, to be cut from the end of each row.
+    """
+
+    rows: int
+    columns: int
+    flyback: int = 0
+
+
+def scan_shapes(frames: int, hints: Sequence[Sequence[int]] = ()) -> list[ScanShape]:
+    """Likely shapes of a scan of a number of frames, the likeliest first.
+
+    Parameters
+    ----------
+    frames : int
+    hints : sequence of (rows, columns) or (rows, columns, flyback), optional
+        What the file suggests; those that fit the frames come first.
+
+    Notes
+    -----
+    All exact factorizations are ranked by how far they are from square (in octaves) and by how
+    round rows and columns are (powers of two first); those whose columns are a few more than a
+    round number, or than the rows, are taken for rows with flyback too. The largest square counts
+    too where it leaves out less than a row of frames at the end.
+    """
+    hinted = [ScanShape(*(int(n) for n in hint)) for hint in hints]
+    found = list(dict.fromkeys(h for h in hinted if h.rows * h.columns == frames and min(h[:2])))
     shapes = []
-    for rows in range(1, math.isqrt(frames) + 1):
-        if frames % rows == 0:
-            columns = frames // rows
-            shapes += [(rows, columns), (columns, rows)] if rows != columns else [(rows, columns)]
-    shapes.sort(key=lambda shape: (abs(math.log(shape[0] / shape[1])), shape))
-    real = [shape for shape in shapes if min(shape) > 1] or shapes
-    return tuple(real[:_CANDIDATES])
+    for rows in _divisors(frames):
+        columns = frames // rows
+        shapes.append(ScanShape(rows, columns))
+        shapes += [
+            ScanShape(rows, columns, flyback)
+            for flyback in range(1, _MOST_FLYBACK + 1)
+            if columns - flyback > 1 and _looks_cut(rows, columns - flyback)
+        ]
+    lines = all(min(shape[:2]) == 1 for shape in shapes)
+    shapes = [shape for shape in shapes if lines or min(shape.rows, shape.columns) > 1]
+    side = math.isqrt(frames)
+    if 0 < frames - side * side < side:
+        shapes.append(ScanShape(side, side))
+    shapes.sort(key=lambda shape: (round(_unlikely(shape, frames), 9), shape))
+    return [*found, *(shape for shape in shapes if shape not in found)][:_CANDIDATES]
+
+
+def _divisors(number: int) -> list[int]:
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return sorted({*small, *(number // n for n in small)})
+
+
+def _looks_cut(rows: int, columns: int) -> bool:
+    return rows >= _FEW and columns >= _FEW and (columns == rows or _roughness(columns) == 0)
+
+
+def _unlikely(shape: ScanShape, frames: int) -> float:
+    used = shape.columns - shape.flyback
+    lost = 0.5 + 0.05 * shape.flyback if shape.flyback else 0.0
+    lost += 1.0 if shape.rows * shape.columns < frames else 0.0
+    return abs(math.log2(shape.rows / used)) + _roughness(shape.rows) + _roughness(used) + lost
+
+
+def _roughness(length: int) -> float:
+    if length & (length - 1) == 0:
+        return 0.0
+    for divisor, cost in ((32, 0.15), (50, 0.15), (8, 0.3), (10, 0.3)):
+        if length % divisor == 0:
+            return cost
+    return 0.6
 
 
 def check_scan_shape(
-    name: str, frames: int, nav_shape: tuple[int, int] | None, why: str = ""
+    name: str,
+    frames: int,
+    nav_shape: tuple[int, int] | None,
+    hints: Sequence[Sequence[int]] = (),
 ) -> tuple[int, int]:
     """The scan's shape, if it is given and fits the number of frames.
+
+    A shape that leaves out less than one row of frames at the end fits too, see `left_out`.
 
     Parameters
     ----------
@@ -39,30 +113,41 @@ def check_scan_shape(
         How many there are.
     nav_shape : (int, int) or None
         Rows and columns.
-    why : str
-        What the file says, added to the sentence.
+    hints : sequence of (rows, columns), optional
+        What the file suggests.
 
     Raises
     ------
     ScanShapeError
         If it is not given or does not fit; with the likely shapes.
     """
-    candidates = scan_shapes(frames)
+    if nav_shape is not None and 0 <= frames - nav_shape[0] * nav_shape[1] < nav_shape[1]:
+        return nav_shape
+    candidates = tuple(dict.fromkeys(shape[:2] for shape in scan_shapes(frames, hints)))
     likely = ", ".join(f"({rows}, {columns})" for rows, columns in candidates)
     if nav_shape is None:
         raise ScanShapeError(
-            f"{name} holds {frames} frames, but not the scan's shape{why}; give nav_shape as "
+            f"{name} holds {frames} frames, but not the scan's shape; give nav_shape as "
             f"(rows, columns), likely one of {likely}.",
             candidates,
+            frames,
         )
-    if nav_shape[0] * nav_shape[1] != frames:
-        raise ScanShapeError(
-            f"{name} holds {frames} frames, which do not fit a scan of {nav_shape[0]} x "
-            f"{nav_shape[1]} = {nav_shape[0] * nav_shape[1]} positions{why}; give a nav_shape as "
-            f"(rows, columns) that fits, likely one of {likely}.",
-            candidates,
-        )
-    return nav_shape
+    raise ScanShapeError(
+        f"{name} holds {frames} frames, which do not fit a scan of {nav_shape[0]} x "
+        f"{nav_shape[1]} = {nav_shape[0] * nav_shape[1]} positions; give a nav_shape as "
+        f"(rows, columns) that fits, likely one of {likely}.",
+        candidates,
+        frames,
+    )
+
+
+def left_out(name: str, frames: int, shape: tuple[int, int]) -> list[str]:
+    """What to tell of frames at the end that a scan's shape leaves out."""
+    rest = frames - shape[0] * shape[1]
+    if not rest:
+        return []
+    last = f"The last {rest} of {frames} frames are" if rest > 1 else f"The last of {frames} is"
+    return [f"{last} left out: {name} is opened as {shape[0]} rows of {shape[1]}."]
 
 
 class FrameStack:
@@ -73,7 +158,7 @@ class FrameStack:
     frames : array-like, shape (n, ky, kx)
         Indexed with three slices of positive step when read.
     scan_shape : (int, int)
-        Rows and columns; their product is n.
+        Rows and columns; frames beyond their product are left out.
     """
 
     ndim = 4
@@ -91,11 +176,13 @@ class FrameStack:
         width = self.shape[1]
         detector = slices[2:]
         if len(columns) == width and rows.step == 1:
-            part = _part(self._frames, (slice(rows.start * width, rows.stop * width), *detector))
+            part = read_part(
+                self._frames, (slice(rows.start * width, rows.stop * width), *detector)
+            )
             out = part.reshape(len(rows), width, *part.shape[1:])
         else:
             parts = [
-                _part(self._frames, (_shifted(columns, row * width), *detector)) for row in rows
+                read_part(self._frames, (_shifted(columns, row * width), *detector)) for row in rows
             ]
             sizes = (
                 len(range(*s.indices(n))) for s, n in zip(detector, self.shape[2:], strict=True)
@@ -131,7 +218,9 @@ class Flattened:
                 stop = min(numbers.stop, low + self._width)
                 if first < stop:
                     columns = slice(first - low, stop - low, numbers.step)
-                    parts.append(_part(self._data, (slice(row, row + 1), columns, *detector))[0])
+                    parts.append(
+                        read_part(self._data, (slice(row, row + 1), columns, *detector))[0]
+                    )
         sizes = (len(range(*s.indices(n))) for s, n in zip(detector, self.shape[1:], strict=True))
         out = np.concatenate(parts) if parts else np.empty((0, *sizes), self.dtype)
         return out[finish]
@@ -141,7 +230,7 @@ def _shifted(columns: range, by: int) -> slice:
     return slice(columns.start + by, columns.stop + by, columns.step)
 
 
-def _part(source: Any, key: tuple[slice, ...]) -> npt.NDArray[Any]:
+def read_part(source: Any, key: tuple[slice, ...]) -> npt.NDArray[Any]:
     """A part of an array, computed if it is lazy."""
     part = source[key]
     return in_memory(part) if hasattr(part, "compute") else np.asarray(part)

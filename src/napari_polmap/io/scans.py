@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.errors import ScanError, reason
+from napari_polmap.io.arrangement import Arrangement
 from napari_polmap.io.axes import Axis, calibrate
-from napari_polmap.io.frames import Flattened, FrameStack, check_scan_shape
+from napari_polmap.io.frames import check_scan_shape
 from napari_polmap.io.maps import is_map
 from napari_polmap.io.mib import open_mib
 from napari_polmap.io.rosetta import KNOWN, Opened, open_file, unreadable
+from napari_polmap.io.sidecar import load_sidecar, opened_as_kept
 from napari_polmap.io.tiff_folder import ENDINGS, TiffFolder, open_stack, tiff_names
 from napari_polmap.scan import Scan
 
@@ -26,8 +28,11 @@ def load_scan(
     nav_shape: Sequence[int] | None = None,
     dataset: str | None = None,
     index: int | Sequence[int] | None = None,
+    axes: str | None = None,
+    flyback: int | None = None,
     bad_pixels: npt.ArrayLike | str | Path | None = None,
     measure: bool = True,
+    sidecar: bool = True,
     **calibration_values: Any,
 ) -> Scan:
     """Open a 4D-STEM scan; its patterns are read when they are needed.
@@ -39,19 +44,29 @@ def load_scan(
         reads as four-dimensional, a TIFF stack) or a folder of TIFF files, one pattern a file,
         row by row in the natural order of their names.
     nav_shape : (int, int), optional
-        Rows and columns of the scan, where the file does not say.
+        Rows and columns of the scan as recorded (flyback columns included), where the file does
+        not say. Frames at its end that make no whole row are left out, with a warning.
     dataset : str, optional
         Name or number of the dataset, in a file with several.
     index : int or sequence of int, optional
         Which entry of the axes before the scan's rows, in a file of more than four axes.
+    axes : str, optional
+        The file's last four axes as they are stored, where that is not ``"y,x,ky,kx"``; a minus
+        sign reverses an axis, as in ``"-y,x,ky,kx"``. In a stack of frames, y and x stand for the
+        frames, and `nav_shape` for these two in the order of `axes`.
+    flyback : int
+        Columns to cut from the end of each recorded row; by default none.
     bad_pixels : array-like of shape (ky, kx), or path, optional
         Detector pixels that must not be used are not zero; a path names a .npy or TIFF file.
     measure : bool
         Measure from a few patterns what the file does not tell: the bright-field disk and the
         lattice period.
+    sidecar : bool
+        Use what is kept of the scan: options of reading that are not given, calibration and bad
+        pixels, as they were set when it was open before (see `napari_polmap.io.sidecar`).
     **calibration_values
-        The user's values, which win over the file's: ``step_nm``, ``mrad_per_pixel``,
-        ``center_px``, ``radius_px``, ... (see `Calibration`).
+        The user's values, which win over what is kept and over the file's: ``step_nm``,
+        ``mrad_per_pixel``, ``center_px``, ``radius_px``, ... (see `Calibration`).
 
     Returns
     -------
@@ -69,19 +84,28 @@ def load_scan(
     path = Path(path).expanduser()
     values = {name: value for name, value in calibration_values.items() if value is not None}
     Calibration().updated("user", **values)
-    shape = _scan_shape(nav_shape)
-    opened = _open(path, shape, dataset)
-    data, axes = _four_axes(path, opened, shape, index)
-    calibration, center, warnings = calibrate(axes, opened.metadata, values.get("energy_kv"))
-    scan = Scan(
-        data,
-        calibration.updated("user", **values) if values else calibration,
-        path=path,
-        metadata={**opened.metadata, "axes_center_px": center},
-        warnings=(*opened.warnings, *warnings),
-        bad_pixels=_bad_pixels(bad_pixels),
-        storage=opened.storage,
-    )
+    reading: dict[str, Any] = {
+        "nav_shape": nav_shape,
+        "dataset": dataset,
+        "index": index,
+        "axes": axes,
+        "flyback": flyback,
+    }
+    given = {name: value for name, value in reading.items() if value is not None}
+    Arrangement.of(**given)
+    warnings: list[str] = []
+    kept = load_sidecar(path, dataset=dataset, index=index, warnings=warnings) if sidecar else None
+
+    def open_(options: dict[str, Any]) -> Scan:
+        return _load(path, values, Arrangement.of(**options))
+
+    scan, kept = opened_as_kept(open_, given, kept, warnings)
+    if kept is not None:
+        scan = kept.applied(scan, values, bad_pixels=bad_pixels is None)
+    if bad_pixels is not None:
+        scan = scan.with_bad_pixels(_bad_pixels(bad_pixels))
+    if warnings:
+        scan = scan.with_calibration(scan.calibration, (*scan.warnings, *warnings))
     rows, columns = scan.scan_shape
     # A file that is cut off shows at its end.
     scan.read(slice(rows - 1, rows), slice(columns - 1, columns))
@@ -90,6 +114,23 @@ def load_scan(
 
         return measured(scan)
     return scan
+
+
+def _load(path: Path, values: Mapping[str, Any], arrangement: Arrangement) -> Scan:
+    opened = _open(path, arrangement.nav_shape, arrangement.dataset)
+    arranged = arrangement.apply(str(path), opened.data, opened.axes, opened.storage)
+    metadata, energy_kv = opened.metadata, values.get("energy_kv")
+    calibration, center, warnings = calibrate(arranged.axes, metadata, energy_kv)
+    return Scan(
+        arranged.data,
+        calibration.updated("user", **values) if values else calibration,
+        path=path,
+        metadata={**metadata, "axes_center_px": center},
+        warnings=(*opened.warnings, *arranged.warnings, *warnings),
+        storage=arranged.storage,
+        reading=arrangement.options(),
+        file_calibration=calibration,
+    )
 
 
 def _open(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) -> Opened:
@@ -134,7 +175,7 @@ def _open_folder(path: Path, nav_shape: tuple[int, int] | None, dataset: str | N
         )
     if dataset is not None:
         raise _no_datasets(path, dataset)
-    check_scan_shape(str(path), len(names), nav_shape)
+    check_scan_shape(str(path), len(names), nav_shape)  # before files are opened
     return Opened(TiffFolder(path, names), (Axis(),) * 3)
 
 
@@ -150,65 +191,6 @@ def _open_npy(path: Path) -> Opened:
     if not isinstance(data, np.ndarray):
         raise ScanError(f"{path} is an archive of several arrays; save the scan's as .npy.")
     return Opened(data, (Axis(),) * data.ndim)
-
-
-def _four_axes(
-    path: Path,
-    opened: Opened,
-    nav_shape: tuple[int, int] | None,
-    index: int | Sequence[int] | None,
-) -> tuple[Any, tuple[Axis, Axis, Axis, Axis]]:
-    data, axes = opened.data, opened.axes
-    chosen = () if index is None else (index,) if isinstance(index, int) else tuple(index)
-    extra = data.ndim - 4
-    if len(chosen) != max(0, extra):
-        shape = tuple(data.shape)
-        if extra > 0:
-            raise ScanError(
-                f"{path} has {data.ndim} axes (shape {shape}), but a scan has four; choose one by "
-                "index, one number for each axis before these, which have the lengths "
-                f"{_listed(shape[:extra])}."
-            )
-        raise ScanError(
-            f"{path} has no further axes (shape {shape}) to take index {list(chosen)} of; leave "
-            "index out."
-        )
-    if chosen:
-        if any(not -n <= i < n for i, n in zip(chosen, data.shape, strict=False)):
-            raise ScanError(
-                f"{path} has no index {list(chosen)}: its first axes have "
-                f"{list(data.shape[:extra])} entries; choose smaller numbers."
-            )
-        data, axes = data[chosen], axes[extra:]
-    if data.ndim == 3:
-        shape = check_scan_shape(str(path), int(data.shape[0]), nav_shape)
-        return FrameStack(data, shape), (Axis(), Axis(), axes[-2], axes[-1])
-    if data.ndim != 4:
-        raise ScanError(
-            f"{path} has {data.ndim} axes (shape {tuple(data.shape)}), but a scan has four axes "
-            "(y, x, ky, kx), or three (frames, ky, kx) with nav_shape; choose a 4D-STEM file."
-        )
-    if nav_shape is not None and nav_shape != tuple(data.shape[:2]):
-        check_scan_shape(str(path), int(data.shape[0]) * int(data.shape[1]), nav_shape)
-        opened.storage = None
-        return FrameStack(Flattened(data), nav_shape), (Axis(), Axis(), axes[2], axes[3])
-    return data, (axes[0], axes[1], axes[2], axes[3])
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(str(number) for number in numbers)
-
-
-def _scan_shape(nav_shape: Sequence[int] | None) -> tuple[int, int] | None:
-    if nav_shape is None:
-        return None
-    shape = tuple(int(n) for n in nav_shape)
-    if len(shape) != 2 or min(shape) < 1:
-        raise ScanError(
-            f"nav_shape must be two positive numbers (rows, columns), but is {list(nav_shape)}; "
-            "correct it."
-        )
-    return shape[0], shape[1]
 
 
 def _bad_pixels(
