@@ -5,12 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_polmap.calibration import Calibration
+from napari_polmap.diffraction.detectors import (
+    PRESETS,
+    DiskDetector,
+    PairDetector,
+    WedgeDetector,
+    preset,
+    preset_mask,
+)
 from napari_polmap.diffraction.virtual import (
     CENTER_OF_MASS,
-    PRESETS,
     center_of_mass,
+    detector_mask,
     iter_virtual,
-    preset_mask,
     preview,
     virtual_image,
 )
@@ -27,6 +35,9 @@ def test_presets_have_the_disks_areas() -> None:
     masks = {kind: preset_mask(kind, CALIBRATION, (32, 32)) for kind in PRESETS}
     assert masks["bright field"].sum() == pytest.approx(area, rel=0.01)
     assert masks["annular bright field"].sum() == pytest.approx(0.75 * area, rel=0.02)
+    ky, kx = np.indices((32, 32))
+    beyond = np.hypot(ky - 15.6, kx - 15.2) > 18
+    assert masks["outer dark field"].sum() == pytest.approx(beyond.sum(), rel=0.05)
     assert masks["annular dark field"].sum() == pytest.approx(32**2 - 1.21 * area, rel=0.01)
 
 
@@ -108,3 +119,70 @@ def test_preview_in_pieces_equals_one(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = preview(SCAN, mask, positions=300)
     monkeypatch.setattr("napari_polmap.diffraction.virtual._PREVIEW_BYTES", 1)
     np.testing.assert_allclose(preview(SCAN, mask, positions=300), whole, rtol=1e-6)
+
+
+def wandering(shift_at) -> tuple[Scan, np.ndarray]:
+    """Spots that the descan moves over the detector, by whole pixels at each position."""
+    calibration = Calibration(
+        center_px=(15.0, 16.0), radius_px=5.0, descan_px=(0.5, 0.0, -0.25, 1.0)
+    )
+    shape = (9, 7)
+    data = np.zeros((*shape, 32, 32), np.uint16)
+    centers = calibration.center_at(*np.indices(shape), shape)
+    rows, columns = np.indices((32, 32))
+    for y, x in np.ndindex(*shape):
+        ky, kx = rows - centers[y, x, 0], columns - centers[y, x, 1]
+        disk = np.hypot(ky, kx) <= 5
+        data[y, x] = 10 * disk + shift_at(y, x) * disk * (kx > 0)
+    return Scan(data, calibration), centers
+
+
+def test_detectors_follow_the_descan() -> None:
+    scan, centers = wandering(lambda y, x: 0)
+    plain = np.asarray(scan.data.compute(), float)
+    wide = DiskDetector((15.0, 16.0), 7.0)
+    # All of the disk is under it everywhere, although the disk wanders by several pixels.
+    np.testing.assert_allclose(virtual_image(scan, wide), plain.sum((2, 3)), rtol=1e-6)
+    fixed = Scan(plain, scan.calibration.updated("user", descan_px=None))
+    assert virtual_image(fixed, wide)[0, 0] < 0.95 * plain[0, 0].sum()
+    small = DiskDetector((13.0, 17.0), 2.0)
+    expected = np.empty(scan.scan_shape)
+    for y, x in np.ndindex(*scan.scan_shape):
+        moved = np.rint((centers[y, x] - (15.0, 16.0)) / 0.25) * 0.25
+        expected[y, x] = (plain[y, x] * small.moved(*moved).mask((32, 32))).sum()
+    np.testing.assert_allclose(virtual_image(scan, small), expected, rtol=1e-5)
+    # A mask that is an array moves too.
+    as_array = virtual_image(scan, small.mask((32, 32)))
+    np.testing.assert_allclose(as_array, expected, rtol=0.15)
+
+
+def test_descan_is_taken_off_the_center_of_mass() -> None:
+    scan, centers = wandering(lambda y, x: 3 * x)
+    plain = np.asarray(scan.data.compute(), float)
+    rows, columns = np.indices((32, 32))
+    total = plain.sum((2, 3))
+    expected = np.stack(
+        [(plain * rows).sum((2, 3)) / total, (plain * columns).sum((2, 3)) / total], -1
+    )
+    np.testing.assert_allclose(center_of_mass(scan), expected - centers, atol=1e-4)
+
+
+def test_a_pair_makes_a_difference_image() -> None:
+    wedge = WedgeDetector(CALIBRATION.center_px, 2.0, 8.0, 0.0, 90.0)
+    pair = PairDetector(wedge)
+    mirrored = wedge.mirrored(CALIBRATION.center_px)
+    expected = (DATA * wedge.mask((32, 32))).sum((2, 3)) - (DATA * mirrored.mask((32, 32))).sum(
+        (2, 3)
+    )
+    np.testing.assert_allclose(virtual_image(SCAN, pair), expected, atol=0.05)
+    assert expected.min() < 0 < expected.max()
+
+
+def test_weights_on_a_scan_leave_bad_pixels_out() -> None:
+    bad = np.zeros((32, 32), bool)
+    bad[15, 15] = True
+    scan = Scan(SCAN.data, CALIBRATION, bad_pixels=bad)
+    mask = detector_mask(scan, preset(PRESETS[0], CALIBRATION))
+    assert mask[15, 15] == 0
+    assert mask[15, 16] == 1
+    np.testing.assert_array_equal(preview(scan, mask, 10**6), virtual_image(scan, mask))

@@ -96,11 +96,10 @@ def _write_files(folder: Path) -> None:
 
 def _export(result: PolarizationMap, scan: Scan, folder: Path) -> list[Path]:
     from napari_polmap import export_csv, export_image, export_labels
-    from napari_polmap.diffraction.virtual import preset_mask, virtual_image
+    from napari_polmap.diffraction.detectors import preset
+    from napari_polmap.diffraction.virtual import virtual_image
 
-    background = virtual_image(
-        scan, preset_mask(_BACKGROUND, result.calibration, scan.detector_shape)
-    )
+    background = virtual_image(scan, preset(_BACKGROUND, result.calibration))
     return [
         result.save(folder / "map.zarr"),
         export_image(result, folder / "direction.png", background=background),

@@ -155,7 +155,7 @@ def export(
 def _background(
     result: PolarizationMap, name: str, scan_path: Path | None, options: ScanOptions
 ) -> npt.NDArray[Any]:
-    from napari_polmap.diffraction.virtual import PRESETS
+    from napari_polmap.diffraction.detectors import PRESETS
 
     kind = name.lower().replace("-", " ").replace("_", " ")
     if kind in PRESETS:
@@ -166,7 +166,8 @@ def _background(
 def _virtual_image(
     result: PolarizationMap, kind: str, scan_path: Path | None, options: ScanOptions
 ) -> npt.NDArray[np.float32]:
-    from napari_polmap.diffraction.virtual import preset_mask, virtual_image
+    from napari_polmap.diffraction.detectors import preset
+    from napari_polmap.diffraction.virtual import virtual_image
 
     path = scan_path or (None if result.scan.path is None else Path(result.scan.path))
     if path is None:
@@ -181,8 +182,8 @@ def _virtual_image(
             f"{result.shape[0]} x {result.shape[1]}; give the map's own scan with --scan."
         )
     calibration = result.calibration.updated("user", **options.calibration)
-    mask = preset_mask(kind, calibration, scan.detector_shape)
-    image: npt.NDArray[np.float32] = virtual_image(scan, mask)
+    scan = scan.with_calibration(calibration)
+    image: npt.NDArray[np.float32] = virtual_image(scan, preset(kind, calibration))
     return image
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
+from napari_polmap.diffraction.detectors import preset_mask
 from napari_polmap.diffraction.disk import measure_disk
 from napari_polmap.diffraction.lattice import lattice_period
-from napari_polmap.diffraction.virtual import preset_mask
 from napari_polmap.errors import CalibrationError, ScanError
 from napari_polmap.scan import Scan
 

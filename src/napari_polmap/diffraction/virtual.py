@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,65 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
+from napari_polmap.diffraction.detectors import Weighting
+from napari_polmap.diffraction.shifts import Shift, beam_shifts
 from napari_polmap.errors import CalibrationError
 from napari_polmap.scan import CHUNK_BYTES, Scan, in_memory
 from napari_polmap.steps import finish
 
 Floats = npt.NDArray[np.float32]
-
-PRESETS = ("bright field", "annular bright field", "annular dark field")
-"""Names of the virtual detectors of `preset_mask`."""
-_RADII = {
-    "bright field": (0.0, 1.0),
-    "annular bright field": (0.5, 1.0),
-    "annular dark field": (1.1, np.inf),
-}
-"""Inner and outer radius in units of the bright-field disk's."""
+Box = tuple[slice, slice]
 
 _PREVIEW_BYTES = 16 * 2**20
 """Of float32 patterns at once."""
 
+_STEP_PX = 0.25
+"""Detectors follow the descan in steps of this."""
+
 CENTER_OF_MASS = "center of mass"
 """Name of the center-of-mass image among those of `iter_virtual`."""
-
-
-def preset_mask(kind: str, calibration: Calibration, detector_shape: tuple[int, int]) -> Floats:
-    """Weight of each detector pixel for a named virtual detector.
-
-    Parameters
-    ----------
-    kind : str
-        One of `PRESETS`: the disk, its outer half of the radius, or all beyond 1.1 radii.
-    calibration : Calibration
-        With the disk's center and radius.
-    detector_shape : (int, int)
-
-    Returns
-    -------
-    ndarray of float32, shape (ky, kx)
-        Share of each pixel that lies within, 0 to 1.
-
-    Raises
-    ------
-    CalibrationError
-        If there is no such detector, or the disk is not known.
-    """
-    if kind not in _RADII:
-        raise CalibrationError(
-            f"There is no virtual detector {kind!r}; choose {', '.join(PRESETS)}, or draw one."
-        )
-    if calibration.center_px is None or calibration.radius_px is None:
-        raise CalibrationError(
-            f"The {kind} detector needs the bright-field disk's center and radius, which are not "
-            "known; set them, or draw a detector."
-        )
-    rows, columns = np.indices(detector_shape, dtype=np.float32)
-    distance = np.hypot(rows - calibration.center_px[0], columns - calibration.center_px[1])
-    inner, outer = (limit * calibration.radius_px for limit in _RADII[kind])
-    # Half a pixel on either side of the edge counts in part.
-    within = np.clip(outer - distance + 0.5, 0, 1)
-    beyond = np.clip(distance - inner + 0.5, 0, 1) if inner else np.ones_like(distance)
-    return np.asarray(within * beyond, np.float32)
 
 
 @dataclass(frozen=True)
@@ -92,19 +51,23 @@ class VirtualProgress:
 
 
 def iter_virtual(
-    scan: Scan, masks: Mapping[str, Floats], *, center_of_mass: bool = False
+    scan: Scan, detectors: Mapping[str, Weighting | Floats], *, center_of_mass: bool = False
 ) -> Generator[VirtualProgress, None, dict[str, Floats]]:
     """Virtual images of several detectors in one pass over the scan.
+
+    Detectors follow the beam where the calibration knows its descan (to an eighth of a pixel), and
+    bad pixels count nothing.
 
     Parameters
     ----------
     scan : Scan
-    masks : mapping of str to ndarray, shape (ky, kx)
-        Weight of each detector pixel, by the image's name.
+    detectors : mapping of str to Weighting or ndarray of shape (ky, kx)
+        A detector of `napari_polmap.diffraction.detectors`, or the weight of each detector pixel,
+        by the image's name.
     center_of_mass : bool
         Add the image `CENTER_OF_MASS`, shape ``(y, x, 2)``: offset (row, column) in detector pixels
-        of the intensity's center of mass from the disk's center (from the detector's middle where
-        that is not known).
+        of the intensity's center of mass from the disk's center at that position (from the
+        detector's middle where that is not known).
 
     Yields
     ------
@@ -114,31 +77,44 @@ def iter_virtual(
     -------
     dict of str to ndarray
         Images of shape ``(y, x)``; zero where a pattern is empty, NaN where it is not finite.
+
+    Raises
+    ------
+    CalibrationError
+        If a detector has another shape than the patterns, or needs what is not known.
+    ScanError
+        If the patterns cannot be read.
     """
-    weights = _weights(scan, masks, center_of_mass)
-    box = _box(weights)
-    flat = weights[:, box[0], box[1]].reshape(len(weights), -1)
-    images = {name: np.full(scan.scan_shape, np.nan, np.float32) for name in masks}
+    weights = _Weights(scan, detectors, center_of_mass)
+    images = {name: np.full(scan.scan_shape, np.nan, np.float32) for name in detectors}
     if center_of_mass:
         images[CENTER_OF_MASS] = np.full((*scan.scan_shape, 2), np.nan, np.float32)
     total, done = scan.scan_shape[0] * scan.scan_shape[1], 0
     for rows, columns in _pieces(scan):
-        block = scan.read(rows, columns)[:, :, box[0], box[1]]
+        block = scan.read(rows, columns)[:, :, weights.box[0], weights.box[1]]
         shape = block.shape[:2]
-        patterns = np.ascontiguousarray(block, dtype=np.float32).reshape(-1, flat.shape[1])
-        sums = (patterns @ flat.T).reshape(*shape, -1)
-        for index, name in enumerate(masks):
+        patterns = np.ascontiguousarray(block, dtype=np.float32).reshape(*shape, -1)
+        sums = np.empty((*shape, weights.count), np.float32)
+        groups = beam_shifts(scan.calibration, rows, columns, scan.scan_shape, _STEP_PX)
+        for shift, positions in groups:
+            if positions.all():
+                flat = patterns.reshape(-1, patterns.shape[-1])
+                sums[...] = (flat @ weights.at(shift).T).reshape(sums.shape)
+            else:
+                sums[positions] = patterns[positions] @ weights.at(shift).T
+        for index, name in enumerate(detectors):
             images[name][rows, columns] = sums[..., index]
         if center_of_mass:
-            images[CENTER_OF_MASS][rows, columns] = _offsets(sums[..., len(masks) :])
+            offsets = _offsets(sums[..., len(detectors) :])
+            images[CENTER_OF_MASS][rows, columns] = offsets - _wander(scan, rows, columns)
         done += shape[0] * shape[1]
         yield VirtualProgress(done, total, rows, columns, images)
     return images
 
 
-def virtual_image(scan: Scan, mask: Floats) -> Floats:
+def virtual_image(scan: Scan, detector: Weighting | Floats) -> Floats:
     """The image ``(y, x)`` of one virtual detector, see `iter_virtual`."""
-    return finish(iter_virtual(scan, {"image": mask}))["image"]
+    return finish(iter_virtual(scan, {"image": detector}))["image"]
 
 
 def center_of_mass(scan: Scan) -> Floats:
@@ -146,16 +122,118 @@ def center_of_mass(scan: Scan) -> Floats:
     return finish(iter_virtual(scan, {}, center_of_mass=True))[CENTER_OF_MASS]
 
 
-def preview(scan: Scan, mask: Floats, positions: int = 4096) -> Floats:
+def detector_mask(scan: Scan, detector: Weighting | Floats) -> Floats:
+    """Weights ``(ky, kx)`` of a detector on a scan's patterns in its middle; bad pixels have none.
+
+    Raises
+    ------
+    CalibrationError
+        If the detector has another shape than the patterns, or needs what is not known.
+    """
+    return _without_bad(scan, _mask_at(scan, detector, (0.0, 0.0)))
+
+
+def _mask_at(scan: Scan, detector: Weighting | Floats, shift: Shift) -> Floats:
+    if not isinstance(detector, np.ndarray):
+        return detector.mask(scan.detector_shape, scan.calibration, shift)
+    if detector.shape != scan.detector_shape:
+        raise CalibrationError(
+            f"A virtual detector has shape {detector.shape}, but the scan's detector has "
+            f"{scan.detector_shape}; draw it on this detector."
+        )
+    if any(shift):
+        from scipy.ndimage import shift as moved
+
+        return np.asarray(moved(detector.astype(np.float32), shift, order=1))
+    return np.asarray(detector, np.float32)
+
+
+def _without_bad(scan: Scan, mask: Floats) -> Floats:
+    if scan.bad_pixels is None:
+        return mask
+    return np.asarray(np.where(scan.bad_pixels, 0, mask), np.float32)
+
+
+def _wander(scan: Scan, rows: slice, columns: slice) -> npt.NDArray[np.float64] | float:
+    """How far the beam stands from the calibration's center at each position of a block."""
+    center = scan.calibration.center_px
+    if scan.calibration.descan_px is None:
+        return 0.0
+    known = (
+        scan.calibration
+        if center is not None
+        else Calibration(center_px=(0.0, 0.0), descan_px=scan.calibration.descan_px)
+    )
+    return known.center_at(
+        np.arange(rows.start, rows.stop)[:, None],
+        np.arange(columns.start, columns.stop)[None],
+        scan.scan_shape,
+    ) - (center or (0.0, 0.0))
+
+
+class _Weights:
+    """All detectors, then sum, row and column offset; within the box that has any weight."""
+
+    def __init__(
+        self, scan: Scan, detectors: Mapping[str, Weighting | Floats], center_of_mass: bool
+    ) -> None:
+        self._scan = scan
+        self._detectors = list(detectors.values())
+        self._moments = _moments(scan) if center_of_mass else []
+        self.count = len(self._detectors) + len(self._moments)
+        self._known: dict[Shift, Floats] = {}
+        self.box = _box(np.abs(self._stack((0.0, 0.0))))
+        if scan.calibration.descan_px is not None:
+            self.box = _grown(self.box, _reach(scan), scan.detector_shape)
+
+    def at(self, shift: Shift) -> Floats:
+        """Weights for a shift of the beam, shape ``(count, pixels of the box)``."""
+        if shift not in self._known:
+            stack = self._stack(shift)[:, self.box[0], self.box[1]]
+            self._known[shift] = np.ascontiguousarray(stack.reshape(len(stack), -1))
+        return self._known[shift]
+
+    def _stack(self, shift: Shift) -> Floats:
+        # The moments need not follow the beam: its way is taken off their result, exactly.
+        masks = [_mask_at(self._scan, detector, shift) for detector in self._detectors]
+        return np.stack([_without_bad(self._scan, mask) for mask in (*masks, *self._moments)])
+
+
+def _moments(scan: Scan) -> list[Floats]:
+    shape = scan.detector_shape
+    center = scan.calibration.center_px or tuple((n - 1) / 2 for n in shape)
+    rows, columns = np.indices(shape, dtype=np.float32)
+    return [np.ones(shape, np.float32), rows - center[0], columns - center[1]]
+
+
+def _reach(scan: Scan) -> tuple[int, int]:
+    """How far the beam stands from its center at most, in whole pixels along ky and kx."""
+    a, b, c, d = scan.calibration.descan_px or (0.0, 0.0, 0.0, 0.0)
+    rows, columns = (n / 2 for n in scan.scan_shape)
+    down, across = abs(a) * rows + abs(b) * columns, abs(c) * rows + abs(d) * columns
+    return math.ceil(down) + 1, math.ceil(across) + 1
+
+
+def _grown(box: Box, margins: tuple[int, int], shape: tuple[int, int]) -> Box:
+    grown = [
+        slice(max(0, part.start - margin), min(size, part.stop + margin))
+        for part, margin, size in zip(box, margins, shape, strict=True)
+    ]
+    return grown[0], grown[1]
+
+
+def preview(scan: Scan, detector: Weighting | Floats, positions: int = 4096) -> Floats:
     """A quick image of the scan's shape from a few positions, repeated over their surroundings.
 
     Parameters
     ----------
     scan : Scan
-    mask : ndarray of float32, shape (ky, kx)
+    detector : Weighting or ndarray of float32, shape (ky, kx)
+        It stays in its place, whatever the descan.
     positions : int
         About how many patterns are read.
     """
+    mask = detector_mask(scan, detector)
     rows, columns = scan.scan_shape
     step = max(1, int(np.ceil(np.sqrt(rows * columns / max(1, positions)))))
     box = _box(mask[None])
@@ -174,27 +252,7 @@ def preview(scan: Scan, mask: Floats, positions: int = 4096) -> Floats:
     return np.asarray(coarse[np.ix_(y, x)], np.float32)
 
 
-def _weights(scan: Scan, masks: Mapping[str, Floats], center_of_mass: bool) -> Floats:
-    """All masks, then those of sum, row and column offset; bad pixels have no weight."""
-    layers = [np.asarray(mask, np.float32) for mask in masks.values()]
-    if center_of_mass:
-        shape = scan.detector_shape
-        center = scan.calibration.center_px or tuple((n - 1) / 2 for n in shape)
-        rows, columns = np.indices(shape, dtype=np.float32)
-        layers += [np.ones(shape, np.float32), rows - center[0], columns - center[1]]
-    for layer in layers:
-        if layer.shape != scan.detector_shape:
-            raise CalibrationError(
-                f"A virtual detector has shape {layer.shape}, but the scan's detector has "
-                f"{scan.detector_shape}; draw it on this detector."
-            )
-    stack = np.stack(layers)
-    if scan.bad_pixels is not None:
-        stack = np.where(scan.bad_pixels, 0, stack)
-    return np.asarray(stack, np.float32)
-
-
-def _box(weights: Floats) -> tuple[slice, slice]:
+def _box(weights: Floats) -> Box:
     """The rows and columns of the detector that have any weight."""
     used = (weights != 0).any(axis=0)
     if not used.any():

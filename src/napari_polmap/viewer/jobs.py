@@ -65,7 +65,7 @@ def preset_detector(
     kind: str, calibration: Calibration, detector_shape: tuple[int, int]
 ) -> VirtualDetector | None:
     """A preset's detector, None where center and radius of the disk are not known."""
-    from napari_polmap.diffraction.virtual import preset_mask
+    from napari_polmap.diffraction.detectors import preset_mask
 
     try:
         return VirtualDetector(kind, preset_mask(kind, calibration, detector_shape))

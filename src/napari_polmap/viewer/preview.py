@@ -42,11 +42,11 @@ def preview_image(scan: Scan, mask: Image) -> Image:
 
 def first_image(scan: Scan) -> Image:
     """Bright field where the disk is known, else the whole detector's sum, as a preview."""
-    from napari_polmap.diffraction.virtual import PRESETS, preset_mask
+    from napari_polmap.diffraction.detectors import BRIGHT_FIELD, preset_mask
 
     known = scan.calibration.center_px is not None and scan.calibration.radius_px is not None
     if known:
-        mask = preset_mask(PRESETS[0], scan.calibration, scan.detector_shape)
+        mask = preset_mask(BRIGHT_FIELD, scan.calibration, scan.detector_shape)
     else:
         mask = np.ones(scan.detector_shape, np.float32)
     return preview_image(scan, mask)

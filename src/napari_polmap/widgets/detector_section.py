@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QCheckBox, QWidget
 
-from napari_polmap.diffraction.virtual import PRESETS
+from napari_polmap.diffraction.detectors import PRESETS
 from napari_polmap.viewer.session import DRAWN
 from napari_polmap.widgets.controller import Controller
 from napari_polmap.widgets.parts import Notice, Section, button, combo, row
