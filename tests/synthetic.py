@@ -57,18 +57,24 @@ def make_patterns(
 ) -> np.ndarray:
     """Counts ``(y, x, ky, kx)`` of uint16 for a label image; `defect` weakens one cell's disk.
 
-    A larger detector has as many more pixels on each side.
+    A larger detector has as many more pixels on each side. The calibration's descan moves the
+    beam, and its ellipse distorts the patterns, noise coming after both.
     """
     rng = np.random.default_rng(seed)
     rows, columns = labels.shape
     ky, kx = np.mgrid[:detector, :detector].astype(float)
     margin = (detector - 32) / 2
-    v = (ky - calibration.center_px[0] - margin) / calibration.radius_px
-    u = (kx - calibration.center_px[1] - margin) / calibration.radius_px
+    y, x = np.mgrid[:rows, :columns]
+    # Without a descan one pattern serves all positions.
+    at = (y, x) if calibration.descan_px else ((rows - 1) / 2, (columns - 1) / 2)
+    center = calibration.center_at(*at, (rows, columns))[..., None, None, :] + margin
+    back = np.linalg.inv(calibration.distortion()) / calibration.radius_px
+    down, across = ky - center[..., 0], kx - center[..., 1]
+    v = back[0, 0] * down + back[0, 1] * across
+    u = back[1, 0] * down + back[1, 1] * across
     radius = np.hypot(u, v)
     disk = 1 / (1 + np.exp((radius - 1) * 20)) + 0.05 * np.exp(-((radius / 1.6) ** 4))
     vectors = DIRECTIONS.vectors[labels]  # (dy, dx)
-    y, x = np.mgrid[:rows, :columns]
     sway_y = np.sin(2 * np.pi * (y + seed) / CELL)
     sway_x = np.sin(2 * np.pi * (x + 2 * seed) / CELL)
     slope_y = 0.08 * vectors[..., 0] + 0.4 * sway_y
@@ -77,14 +83,15 @@ def make_patterns(
     intensity = disk * np.clip(tilt, 0, None)
     if defect is not None:
         near = np.hypot(y - defect[0], x - defect[1]) < CELL / 2
-        intensity[near] *= 1 - 0.35 * np.exp(-((radius / 0.5) ** 2))
+        intensity *= 1 - 0.35 * np.exp(-((radius / 0.5) ** 2)) * near[..., None, None]
     intensity *= dose / intensity.sum(axis=(2, 3), keepdims=True)
     return rng.poisson(intensity).astype(np.uint16)
 
 
 def make_scan(labels: np.ndarray, **options) -> Scan:
     """`make_patterns` as a calibrated scan."""
-    return Scan(make_patterns(labels, **options), CALIBRATION, name="synthetic")
+    calibration = options.get("calibration", CALIBRATION)
+    return Scan(make_patterns(labels, **options), calibration, name="synthetic")
 
 
 def two_domains(shape: tuple[int, int] = (48, 56)) -> np.ndarray:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
-from napari_polmap.diffraction.preprocessing import PatternOperator, Preprocessing
+from napari_polmap.diffraction.operators import BeamOperators
+from napari_polmap.diffraction.preprocessing import Preprocessing
 from napari_polmap.diffraction.windows import Window
 
 _COARSE = Preprocessing(size=10, extent=1.25)
@@ -27,15 +28,15 @@ class DefectScorer:
 
     Parameters
     ----------
-    operator : PatternOperator
-        Coarse crop.
+    operators : BeamOperators
+        Coarse crop, wherever the beam stands.
     window : Window
         A narrow window, against noise.
     shifts : ndarray, shape (n, 2)
         Displacements (rows, columns) in positions to the equivalent positions.
     """
 
-    operator: PatternOperator
+    operators: BeamOperators
     window: Window
     shifts: npt.NDArray[np.float64]
 
@@ -48,7 +49,7 @@ class DefectScorer:
         bad_pixels: npt.NDArray[np.bool_] | None = None,
     ) -> DefectScorer:
         """The scorer of a scan; without a known lattice the adjacent positions are compared."""
-        operator = _COARSE.operator(calibration, detector_shape, bad_pixels)
+        operators = BeamOperators(_COARSE, calibration, scan_shape, detector_shape, bad_pixels)
         cell = calibration.cell_positions
         if cell is None or cell < 1.5:
             cell, angle = 1.0, 0.0
@@ -58,7 +59,7 @@ class DefectScorer:
         index = np.array([(i, j) for i in steps for j in steps if (i, j) != (0, 0)])
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         window = Window.of(_WIDTH_CELLS, cell, scan_shape)
-        return cls(operator, window, cell * index @ turn.T)
+        return cls(operators, window, cell * index @ turn.T)
 
     @property
     def halo(self) -> tuple[int, int]:
@@ -67,12 +68,16 @@ class DefectScorer:
         rows, columns = self.window.halo
         return int(reach[0]) + rows, int(reach[1]) + columns
 
-    def features(self, block: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Coarse patterns ``(y, x, f)`` of a block ``(y, x, ky, kx)``; not finite becomes zero."""
-        rows, columns = block.shape[:2]
-        coarse = self.operator.apply(block.reshape(rows * columns, *block.shape[2:]))
-        coarse[~np.isfinite(coarse).all(axis=1)] = 0
-        return coarse.reshape(rows, columns, -1)
+    def features(
+        self, block: npt.NDArray[Any], origin: tuple[int, int] = (0, 0)
+    ) -> npt.NDArray[np.float32]:
+        """Coarse patterns ``(y, x, f)`` of a block ``(y, x, ky, kx)``; not finite becomes zero.
+
+        `origin` is the row and column in the scan of the block's first position.
+        """
+        coarse = self.operators.apply(block, origin)
+        coarse[~np.isfinite(coarse).all(axis=-1)] = 0
+        return coarse
 
     def score(
         self,

@@ -13,20 +13,14 @@ from napari_polmap.calibration import Calibration
 from napari_polmap.classifiers.context import Context
 from napari_polmap.classifiers.features import Floats
 from napari_polmap.classifiers.models import Model
-from napari_polmap.diffraction.preprocessing import (
-    PatternOperator,
-    Preprocessing,
-    minmax,
-    percentile_center,
-)
+from napari_polmap.diffraction.operators import BeamOperators
+from napari_polmap.diffraction.preprocessing import Preprocessing, minmax, percentile_center
 from napari_polmap.diffraction.windows import Window
 from napari_polmap.directions import DirectionSet
 from napari_polmap.scan import Scan
 
 Halo = tuple[tuple[int, int], tuple[int, int]]
 """Extra positions of a block: ((above, below), (left, right)); fewer only at the scan's edges."""
-
-_PATTERNS_AT_ONCE = 256
 
 
 def inner_of(shape: tuple[int, ...], halo: Halo) -> tuple[slice, slice]:
@@ -229,10 +223,12 @@ class Classifier:
         key = (repr(calibration), scan_shape, detector_shape, bad, width)
         kept = self._predictor
         if kept is None or kept[0] != key:
-            operator = self.preprocessing.operator(calibration, detector_shape, bad_pixels)
+            operators = BeamOperators(
+                self.preprocessing, calibration, scan_shape, detector_shape, bad_pixels
+            )
             window = Window.of(width, calibration.cell_positions, scan_shape)
             positions = width * (calibration.cell_positions or 0.0)
-            kept = key, Predictor(self, operator, window, positions)
+            kept = key, Predictor(self, operators, window, positions)
             # Another thread may keep another one meanwhile: hand out this one all the same.
             self._predictor = kept
         return kept[1]
@@ -246,6 +242,7 @@ class Classifier:
         scan_shape: tuple[int, int] | None = None,
         bad_pixels: npt.NDArray[np.bool_] | None = None,
         window_cells: float | None = None,
+        origin: tuple[int, int] = (0, 0),
     ) -> BlockPrediction:
         """Everything from patterns to probabilities, for a block of positions.
 
@@ -262,6 +259,9 @@ class Classifier:
             Rows and columns of the whole scan; by default the block is the scan.
         bad_pixels, window_cells
             See `predictor`.
+        origin : (int, int)
+            Row and column in the scan of the block's first position, neighbors included: with a
+            descan the beam stands elsewhere on the detector at other positions.
         """
         rows, columns = block.shape[:2]
         predictor = self.predictor(
@@ -271,7 +271,7 @@ class Classifier:
             bad_pixels,
             window_cells,
         )
-        return predictor.predict_block(block, halo)
+        return predictor.predict_block(block, halo, origin)
 
     def predict_proba(
         self,
@@ -304,30 +304,40 @@ class Predictor:
     Parameters
     ----------
     classifier : Classifier
-    operator : PatternOperator
-        Crop and resampling.
+    operators : BeamOperators
+        Crop and resampling, wherever the beam stands.
     window : Window
     width_positions : float
         Width of the window in positions.
     """
 
     classifier: Classifier
-    operator: PatternOperator
+    operators: BeamOperators
     window: Window
     width_positions: float
-    _merged: Floats | None = field(init=False)
+    _averaged: BeamOperators = field(init=False)
 
     def __post_init__(self) -> None:
-        merged = None
-        if self.classifier.preprocessing.normalization == "sum":
+        averaged = self.operators
+        if self._merged:
             # Crop, resampling and projection are linear: one matrix, and the window then averages
             # a few components instead of whole patterns. The last row gives the pattern's sum.
-            size = self.operator.matrix.shape[0]
-            rows = np.concatenate(
-                [self.classifier.model.features.projection, np.full((1, size), 1 / size)]
+            size = self.operators.size**2
+            averaged = averaged.projected(
+                np.concatenate(
+                    [self.classifier.model.features.projection, np.full((1, size), 1 / size)]
+                )
             )
-            merged = np.asarray((self.operator.matrix.T @ rows.T).T, dtype=np.float32)
-        object.__setattr__(self, "_merged", merged)
+        object.__setattr__(self, "_averaged", averaged)
+
+    @property
+    def _merged(self) -> bool:
+        return self.classifier.preprocessing.normalization == "sum"
+
+    @property
+    def feature_count(self) -> int:
+        """Features of a position that the window averages."""
+        return self._averaged.count
 
     @property
     def halo(self) -> tuple[int, int]:
@@ -343,17 +353,23 @@ class Predictor:
             return 0
         return max(abs(dy) for dy, _, _ in context.shifts(self.width_positions))
 
-    def predict_block(self, block: npt.NDArray[Any], halo: Halo) -> BlockPrediction:
+    def predict_block(
+        self, block: npt.NDArray[Any], halo: Halo, origin: tuple[int, int] = (0, 0)
+    ) -> BlockPrediction:
         """See `Classifier.predict_block`."""
-        features, valid = self.features(block)
+        features, valid = self.features(block, origin)
         return self.predict_features(features, valid, inner_of(valid.shape, halo))
 
-    def features(self, block: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def features(
+        self, block: npt.NDArray[Any], origin: tuple[int, int] = (0, 0)
+    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """First half of `predict_block`: what the window averages.
 
         Parameters
         ----------
         block : ndarray, shape (y, x, ky, kx)
+        origin : (int, int)
+            Row and column in the scan of its first position.
 
         Returns
         -------
@@ -361,15 +377,9 @@ class Predictor:
         valid : ndarray of bool, shape (y, x)
             False where a pattern is empty or not finite.
         """
-        rows, columns = block.shape[:2]
-        patterns = block.reshape(rows * columns, *block.shape[2:])
-        parts = [
-            self._pattern_features(patterns[start : start + _PATTERNS_AT_ONCE])
-            for start in range(0, len(patterns), _PATTERNS_AT_ONCE)
-        ]
-        features = np.concatenate([part[0] for part in parts])
-        valid = np.concatenate([part[1] for part in parts])
-        return features.reshape(rows, columns, -1), valid.reshape(rows, columns)
+        features = self._averaged.apply(block, origin)
+        total = features[..., -1] if self._merged else features.sum(axis=-1)
+        return features, self._checked(features, total)
 
     def predict_features(
         self, features: Floats, valid: npt.NDArray[np.bool_], inner: tuple[slice, slice]
@@ -404,33 +414,27 @@ class Predictor:
             result = result[within]
         return BlockPrediction(result, novel[within], slid[within], covered[within])
 
-    def seen(self, block: npt.NDArray[Any], halo: Halo) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def seen(
+        self, block: npt.NDArray[Any], halo: Halo, origin: tuple[int, int] = (0, 0)
+    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """The normalized windowed patterns the model sees, ``(rows, columns, size, size)``."""
-        rows, columns = block.shape[:2]
-        inner = inner_of((rows, columns), halo)
-        patterns, valid = self._patterns(block.reshape(-1, *block.shape[2:]))
-        averaged, _, covered = self.window.average(
-            patterns.reshape(rows, columns, -1), valid.reshape(rows, columns), inner
-        )
-        size = self.operator.size
+        patterns = self.operators.apply(block, origin)
+        valid = self._checked(patterns, patterns.sum(axis=-1))
+        averaged, _, covered = self.window.average(patterns, valid, inner_of(valid.shape, halo))
+        size = self.operators.size
         return self._normalized(averaged).reshape(*covered.shape, size, size), covered
 
-    def _pattern_features(self, patterns: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        if self._merged is None:
-            return self._patterns(patterns)
-        features = self.operator.crop(patterns) @ self._merged.T
-        valid = np.isfinite(features).all(axis=1) & (features[:, -1] > 0)
-        features[~valid] = 0
-        return features, valid
+    def _checked(self, features: Floats, total: Floats) -> npt.NDArray[np.bool_]:
+        """Where patterns hold data; the others' features become zero, all others normalized.
 
-    def _patterns(self, patterns: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Resampled patterns ``(n, f)`` before the window."""
-        resampled = self.operator.apply(patterns)
-        valid = np.isfinite(resampled).all(axis=1) & (resampled.sum(axis=1) > 0)
-        resampled[~valid] = 0
+        Both in place: `features` has shape (y, x, f), `total` the sums of the patterns (y, x).
+        """
+        valid = np.asarray(np.isfinite(features).all(axis=-1) & (total > 0))
+        features[~valid] = 0
         if self.classifier.preprocessing.normalization == "minmax":
-            resampled = minmax(resampled)
-        return resampled, valid
+            for row in features:
+                row[...] = minmax(row)
+        return valid
 
     def _normalized(self, averaged: Floats) -> Floats:
         """Windowed patterns ``(..., f)`` divided by their mean; the paper's stay as they are."""
@@ -442,6 +446,6 @@ class Predictor:
     def _components(self, averaged: Floats) -> Floats:
         """Linear components ``(n, k)`` of windowed features."""
         features = self.classifier.model.features
-        if self._merged is None:
+        if not self._merged:
             return features.project(self._normalized(averaged))
         return np.asarray(averaged[:, :-1] / averaged[:, -1:] - features.offset, np.float32)

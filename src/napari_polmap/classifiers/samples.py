@@ -15,6 +15,7 @@ from napari_polmap.diffraction.preprocessing import (
     minmax,
     percentile_center,
 )
+from napari_polmap.diffraction.shifts import beam_shifts, centered, steps_per_px
 from napari_polmap.diffraction.symmetry import mirror_angle, rotate_angle
 from napari_polmap.diffraction.windows import window_weights
 from napari_polmap.directions import DirectionSet
@@ -66,10 +67,9 @@ class Sampler:
 
     def draw(self, scan: Scan) -> npt.NDArray[np.float32]:
         """Patterns of one scan, shape ``(per_scan, size * size)``."""
-        block = scan.read(slice(0, scan.shape[0]), slice(0, scan.shape[1]))
         weights = self._weights(scan)
-        flat = block.reshape(-1, scan.detector_shape[0] * scan.detector_shape[1])
-        windowed = (weights @ flat.astype(np.float32)).reshape(-1, *scan.detector_shape)
+        flat = _centered_patterns(scan).reshape(scan.shape[0] * scan.shape[1], -1)
+        windowed = (weights @ flat).reshape(-1, *scan.detector_shape)
         if self.sampling.dose is not None:
             windowed = self._noisy(windowed)
         choices = self._choices(scan)
@@ -102,11 +102,14 @@ class Sampler:
         if self.preprocessing.center == "percentile":
             mean = scan.strided().astype(np.float64).mean(axis=0)
             calibration = calibration.updated("measured", center_px=percentile_center(mean))
-        key = (repr(calibration), scan.detector_shape)
+        bad = None if scan.bad_pixels is None else scan.bad_pixels.tobytes()
+        key = (repr(calibration), scan.detector_shape, bad)
         if key not in self._operators:
             count = self.sampling.operators if self._jitters else 1
             self._operators[key] = [
-                self.preprocessing.operator(self._jittered(calibration), scan.detector_shape)
+                self.preprocessing.operator(
+                    self._jittered(calibration), scan.detector_shape, scan.bad_pixels
+                )
                 for _ in range(count)
             ]
         return self._operators[key]
@@ -125,6 +128,19 @@ class Sampler:
             center_px=(calibration.center_px[0] + dy, calibration.center_px[1] + dx),
             radius_px=radius * (1 + self.rng.normal(0, self.sampling.radius_jitter)),
         )
+
+
+def _centered_patterns(scan: Scan) -> npt.NDArray[np.float32]:
+    """All patterns of a scan as float32, with the beam at one place, bad pixels zero."""
+    rows, columns = slice(0, scan.shape[0]), slice(0, scan.shape[1])
+    block = scan.read(rows, columns).astype(np.float32)
+    if scan.bad_pixels is not None:
+        block[..., scan.bad_pixels] = 0
+    step = 1 / steps_per_px(scan.calibration)
+    for shift, positions in beam_shifts(scan.calibration, rows, columns, scan.scan_shape, step):
+        if shift != (0.0, 0.0):
+            block[positions] = centered(block[positions], shift, scan.bad_pixels)
+    return block
 
 
 def normalized(

@@ -1,9 +1,9 @@
-"""From detector pixels to the pattern a classifier sees: one linear operator per scan."""
+"""From detector pixels to the pattern a classifier sees: one linear operator per beam position."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,7 +33,7 @@ class Preprocessing:
     extent : float or None
         Half width of the crop in units of the bright-field disk's radius R, turned into the
         crystal's frame; ``None``: `size` detector pixels around the center, neither scaled nor
-        turned (the paper's).
+        turned (the paper's). A known elliptical distortion is taken out in both cases.
     center : {"disk", "percentile"}
         Whether the crop is centered on the calibrated disk, or on the center of mass of the mean
         pattern's pixels above the 95th percentile (the paper's).
@@ -69,13 +69,14 @@ class Preprocessing:
         Parameters
         ----------
         calibration : Calibration
-            Center and radius of the disk, detector flip and rotation, crystal angle.
+            Center and radius of the disk, detector flip and rotation, crystal angle, elliptical
+            distortion. The descan is not looked at: see `napari_polmap.diffraction.operators`.
         detector_shape : (int, int)
             Rows and columns of the detector.
         bad_pixels : ndarray of bool, optional
             Detector pixels that get no weight.
         rotate : bool
-            False leaves the pattern in the detector's own orientation.
+            False leaves the pattern in the detector's own orientation, without its distortion.
 
         Raises
         ------
@@ -92,9 +93,8 @@ class Preprocessing:
         else:
             assert calibration.radius_px is not None
             pixel = 2 * self.extent * calibration.radius_px / self.size
-        turn = np.eye(2)
-        if self.extent is not None and rotate:
-            turn = calibration.to_detector()
+        turned = self.extent is not None and rotate
+        turn = calibration.to_detector() if turned else calibration.distortion()
         binning = max(1, int(pixel / _FINE)) if bad_pixels is None else 1
         samples = max(1, int(np.ceil(pixel / binning - 1e-6)))
         points = _sample_points(self.size, samples) * pixel @ turn.T + calibration.center_px
@@ -107,11 +107,12 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class PatternOperator:
-    """A sparse matrix on the detector pixels, or squares of them, within a bounding box.
+    """A matrix on the detector pixels, or squares of them, within a bounding box.
 
     Parameters
     ----------
-    matrix : csr_matrix of float32, shape (size * size, squares in the box)
+    matrix : csr_matrix or ndarray of float32, shape (size * size or features, squares in the box)
+        Sparse, or dense where it has been merged with a projection.
     box : (slice, slice)
         Rows and columns of the detector it reads.
     binning : int
@@ -120,25 +121,59 @@ class PatternOperator:
         Rows and columns of the result.
     """
 
-    matrix: csr_matrix
+    matrix: csr_matrix | npt.NDArray[np.float32]
     box: tuple[slice, slice]
     binning: int
     size: int
 
-    def crop(self, patterns: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """The box's squares of patterns ``(n, ky, kx)`` as ``(n, squares)``, each a mean."""
-        cropped = np.ascontiguousarray(patterns[:, self.box[0], self.box[1]], dtype=np.float32)
+    def crop(
+        self, patterns: npt.NDArray[Any], chosen: npt.NDArray[np.intp] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The box's squares of patterns ``(n, ky, kx)`` as ``(n, squares)``, each a mean.
+
+        Only of the patterns with the indices `chosen`, where given.
+        """
+        inside = patterns[:, self.box[0], self.box[1]]
+        if chosen is not None:
+            inside = inside[chosen]
+        cropped = np.ascontiguousarray(inside, dtype=np.float32)
         if self.binning > 1:
             # Sums of slices, rows first: several times faster than reducing over short axes.
             step = self.binning
             rows = reduce(np.add, (cropped[:, k::step] for k in range(step)))
             squares = reduce(np.add, (rows[:, :, k::step] for k in range(step)))
             cropped = squares / np.float32(step**2)
-        return cropped.reshape(len(patterns), -1)
+        return cropped.reshape(len(cropped), -1)
 
-    def apply(self, patterns: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Patterns ``(n, ky, kx)`` resampled to ``(n, size * size)``."""
-        return np.ascontiguousarray((self.matrix @ self.crop(patterns).T).T)
+    def apply(
+        self, patterns: npt.NDArray[Any], chosen: npt.NDArray[np.intp] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Patterns ``(n, ky, kx)`` resampled to ``(n, size * size)``, or their merged features."""
+        cropped = self.crop(patterns, chosen)
+        if isinstance(self.matrix, np.ndarray):
+            return cropped @ self.matrix.T
+        return np.ascontiguousarray((self.matrix @ cropped.T).T)
+
+    def projected(self, rows: npt.NDArray[Any]) -> PatternOperator:
+        """The operator and linear features ``(f, size * size)`` after it, merged into one."""
+        merged = np.asarray((self.matrix.T @ rows.T).T, dtype=np.float32)
+        return replace(self, matrix=merged)
+
+    def moved(self, whole: tuple[int, int], shape: tuple[int, int]) -> PatternOperator | None:
+        """The same operator some whole pixels on, on a detector of a shape.
+
+        ``None`` where the detector's edge cuts it, here or there: another one must be built.
+        """
+        ends = [n // self.binning * self.binning for n in shape]
+        cut = any(
+            part.start <= 0 or part.stop >= end for part, end in zip(self.box, ends, strict=True)
+        )
+        box = tuple(
+            slice(part.start + step, part.stop + step)
+            for part, step in zip(self.box, whole, strict=True)
+        )
+        beyond = any(part.start < 0 or part.stop > n for part, n in zip(box, shape, strict=True))
+        return None if cut or beyond else replace(self, box=(box[0], box[1]))
 
 
 def percentile_center(mean_pattern: npt.NDArray[Any]) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,18 @@ from napari_polmap.calibration import Calibration
 
 Shift = tuple[float, float]
 """How far the beam stands from `Calibration.center_px`: (ky, kx) in detector pixels."""
+
+_STEP_PX = 1 / 16
+_STEP_RADII = 0.004
+
+
+def steps_per_px(calibration: Calibration) -> int:
+    """Steps of a pixel to which patterns that are classified follow the beam.
+
+    The center is then right to 0.2 % of R or, on small disks, to 1/32 of a pixel: far within the
+    error of the center with which classifiers are trained.
+    """
+    return int(np.ceil(1 / max(_STEP_PX, _STEP_RADII * (calibration.radius_px or 0.0))))
 
 
 def beam_shifts(
@@ -54,3 +67,41 @@ def beam_shifts(
     member = member.reshape(shape)
     for index, (ky, kx) in enumerate(groups):
         yield (float(ky * step_px), float(kx * step_px)), member == index
+
+
+def centered(
+    patterns: npt.NDArray[Any], shift: Shift, bad_pixels: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[Any]:
+    """Patterns moved so that the beam stands at the calibration's center, bilinearly.
+
+    For patterns that are averaged before they are cropped. What comes from beyond the detector
+    repeats its edge, and bad pixels take the value of the nearest good one.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (..., ky, kx)
+    shift : (float, float)
+        Of the beam in these patterns, from `beam_shifts`.
+    bad_pixels : ndarray of bool, shape (ky, kx), optional
+
+    Returns
+    -------
+    ndarray, shape (..., ky, kx)
+        The patterns themselves where there is no shift, else floats.
+    """
+    if shift == (0.0, 0.0):
+        return patterns
+    if bad_pixels is not None and bad_pixels.any() and not bad_pixels.all():
+        from scipy.ndimage import distance_transform_edt
+
+        nearest = distance_transform_edt(bad_pixels, return_distances=False, return_indices=True)
+        patterns = patterns[..., nearest[0], nearest[1]]
+    moved = patterns.astype(np.result_type(patterns.dtype, np.float32))
+    for axis, part in zip((-2, -1), shift, strict=True):
+        pixels = moved.shape[axis]
+        low = int(np.floor(part))
+        share = part - low
+        first = np.clip(np.arange(pixels) + low, 0, pixels - 1)
+        second = np.clip(first + 1, 0, pixels - 1)
+        moved = (1 - share) * moved.take(first, axis) + share * moved.take(second, axis)
+    return np.asarray(moved)

@@ -78,8 +78,8 @@ def evidence(
     left, right = max(0, x - halo_x), min(columns, x + halo_x + 1)
     block = scan.read(slice(top, bottom), slice(left, right))
     halo = ((y - top, bottom - y - 1), (x - left, right - x - 1))
-    seen, covered = predictor.seen(block, halo)
-    prediction = predictor.predict_block(block, halo)
+    seen, covered = predictor.seen(block, halo, (top, left))
+    prediction = predictor.predict_block(block, halo, (top, left))
     return _evidence(
         classifier, block[y - top, x - left], seen[0, 0], prediction.probabilities[0, 0],
         bool(covered[0, 0]),
@@ -96,6 +96,8 @@ def region_evidence(
     scan : Scan
     classifier : Classifier
     mean_pattern : ndarray, shape (ky, kx)
+        With the beam at the calibration's center: with a descan, patterns are shifted there before
+        they are averaged, see `napari_polmap.diffraction.shifts.centered`.
     """
     calibration = classifier.calibration_of(scan)
     predictor = classifier.predictor(calibration, (1, 1), scan.detector_shape, scan.bad_pixels, 0.0)

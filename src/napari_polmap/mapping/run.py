@@ -96,11 +96,11 @@ class RunSetup:
         return max(mine[0], other[0]), max(mine[1], other[1])
 
     def features(
-        self, block: npt.NDArray[Any]
+        self, block: npt.NDArray[Any], origin: tuple[int, int]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Features of both, side by side, and which positions have data."""
-        features, valid = self.predictor.features(block)
-        return np.concatenate([features, self.scorer.features(block)], axis=-1), valid
+        features, valid = self.predictor.features(block, origin)
+        return np.concatenate([features, self.scorer.features(block, origin)], axis=-1), valid
 
     def predict(
         self,
@@ -109,16 +109,13 @@ class RunSetup:
         inner: tuple[slice, slice],
     ) -> tuple[BlockPrediction, npt.NDArray[np.float32]]:
         """Prediction and raw defect score of the inner positions."""
-        split = features.shape[-1] - self.scorer.operator.matrix.shape[0]
+        split = self.predictor.feature_count
         prediction = self.predictor.predict_features(features[..., :split], valid, inner)
         return prediction, self.scorer.score(features[..., split:], valid, inner)
 
     @property
     def _feature_bytes(self) -> int:
-        merged = self.predictor.classifier.preprocessing.normalization == "sum"
-        own = self.predictor.classifier.model.features.linear_count + 1
-        size = self.predictor.operator.matrix.shape[0]
-        return 4 * ((own if merged else size) + self.scorer.operator.matrix.shape[0])
+        return 4 * (self.predictor.feature_count + self.scorer.operators.count)
 
     def band_width(self, parts: list[slice], scan_shape: tuple[int, int]) -> int:
         """Columns of a band whose features, with the halo, fit the buffer."""
@@ -193,7 +190,7 @@ def predictions(scan: Scan, setup: RunSetup, pending: list[Region]) -> Generator
             features, valid = None, np.empty(shape, bool)
             read = 0
             for part in _pieces(scan, *missing):
-                fresh, usable = setup.features(scan.read(*part))
+                fresh, usable = setup.features(scan.read(*part), (part[0].start, part[1].start))
                 if features is None:
                     features = np.empty((*shape, fresh.shape[-1]), np.float32)
                 place = (

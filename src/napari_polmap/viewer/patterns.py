@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_polmap.diffraction.shifts import beam_shifts, centered, steps_per_px
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.contrast import Contrast, grey_values
 
@@ -78,6 +79,8 @@ def iter_region_pattern(
 ) -> Iterator[ShownPattern]:
     """Mean pattern over a region, block by block; each step shows the mean so far.
 
+    With a descan, patterns are averaged with the beam at the calibration's center.
+
     Parameters
     ----------
     scan : Scan
@@ -103,9 +106,12 @@ def iter_region_pattern(
         chosen = region[block]
         if not chosen.any():
             continue
-        patterns = scan.read(*block)[chosen]
-        summed += patterns.sum(axis=0, dtype=np.float64)
-        done += len(patterns)
+        patterns = scan.read(*block)
+        step = 1 / steps_per_px(scan.calibration)
+        for shift, positions in beam_shifts(scan.calibration, *block, scan.scan_shape, step):
+            part = patterns[chosen & positions].sum(axis=0, dtype=np.float64)
+            summed += centered(part, shift, scan.bad_pixels)
+        done += int(np.count_nonzero(chosen))
         values = (summed / done).astype(np.float32)
         drawn = _drawn(scan, values, contrast, limits)
         title = f"Mean of {total:,} positions"
