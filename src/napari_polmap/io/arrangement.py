@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_polmap.errors import ScanError
+from napari_polmap.errors import ScanChoiceError, ScanError
 from napari_polmap.io.axes import Axis
 from napari_polmap.io.frames import (
     Flattened,
@@ -114,6 +114,8 @@ class Arrangement:
         ------
         ScanError
             If the arrangement does not fit the array.
+        ScanChoiceError
+            If the array has more axes and no index is given.
         ScanShapeError
             If a stack of frames has no or another scan shape.
         """
@@ -263,10 +265,11 @@ def _indexed(
     if len(chosen) != max(0, extra):
         shape = tuple(data.shape)
         if extra > 0:
-            raise ScanError(
+            raise ScanChoiceError(
                 f"{name} has {data.ndim} axes (shape {shape}), but a scan has four; choose one by "
                 "index, one number for each axis before these, which have the lengths "
-                f"{', '.join(str(n) for n in shape[:extra])}."
+                f"{', '.join(str(n) for n in shape[:extra])}.",
+                lengths=tuple(int(n) for n in shape[:extra]),
             )
         raise ScanError(
             f"{name} has no further axes (shape {shape}) to take index {list(chosen)} of; leave "
