@@ -36,7 +36,7 @@ def test_regions_of_another_form_are_bad_arguments(text):
 def test_every_command_that_opens_a_scan_takes_the_same_options(polmap):
     names = ["--nav-shape", "--dataset", "--index", "--mask", "--step", "--mrad-per-pixel"]
     names += ["--energy", "--semi-angle", "--center", "--radius", "--rotation", "--flip"]
-    names += ["--no-flip", "--crystal-angle", "--lattice"]
+    names += ["--no-flip", "--crystal-angle", "--lattice", "--descan", "--ellipse"]
     for command in ("info", "classify", "export"):
         text = polmap(command, "--help").stdout
         assert [name for name in names if name not in text] == []
@@ -48,6 +48,7 @@ def test_the_users_values_reach_the_scan(polmap, scan_file):
         *("--step", 0.1, "--mrad-per-pixel", 2.5, "--energy", 300, "--semi-angle", 21),
         *("--center", "15,16", "--radius", 8.5, "--rotation", 30, "--flip"),
         *("--crystal-angle", -5, "--lattice", 0.4),
+        *("--descan", "-0.02,0,0.001,1e-3", "--ellipse", "1.04,-30"),
     )
     assert result.exit_code == 0, result.stderr
     values = json.loads(result.stdout)
@@ -65,4 +66,28 @@ def test_the_users_values_reach_the_scan(polmap, scan_file):
         "flip": True,
         "crystal_angle_deg": -5.0,
         "lattice_nm": 0.4,
+        "descan_px": [-0.02, 0.0, 0.001, 0.001],
+        "ellipse": [1.04, -30.0],
     }
+    assert values["descan_px"] == calibration["descan_px"]
+    assert values["ellipse"] == calibration["ellipse"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--descan", "0.1,0", "is not of the form A,B,C,D"),
+        ("--ellipse", "1.05", "is not of the form RATIO,DEG"),
+    ],
+)
+def test_too_few_numbers_are_bad_arguments(polmap, scan_file, option, value, message):
+    result = polmap("info", scan_file, option, value)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_impossible_ellipse_is_told_in_one_line(polmap, scan_file):
+    result = polmap("info", scan_file, "--ellipse", "0.9,0")
+    assert result.exit_code == 1
+    assert "longer axis over its shorter one must be 1 to 2" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -33,6 +33,25 @@ def test_info_for_people(polmap, scan_file):
     assert lines["disk center"].endswith("px  (measured)")
 
 
+def test_info_tells_descan_and_ellipse(polmap, scan_file):
+    def lines(*options):
+        result = polmap("info", scan_file, *options)
+        pairs = (line.split("  ", 1) for line in result.stdout.splitlines())
+        return {name: value.strip() for name, value in pairs}
+
+    plain = lines()
+    assert plain["descan"] == plain["ellipse"] == "not known"
+    given = lines("--descan", "0.1,0,0,-0.01", "--ellipse", "1.05,-30")
+    # 31 steps down, 47 across.
+    assert given["descan"] == (
+        "ky 0.1 a row, 0 a column; kx 0 a row, -0.01 a column: 3.14 px over the scan  (user)"
+    )
+    assert given["ellipse"] == "axes 1.05 : 1, the longer one at -30°  (user)"
+    values = json.loads(polmap("info", scan_file, "--json").stdout)
+    assert values["descan_px"] is None
+    assert values["ellipse"] is None
+
+
 def test_classify_writes_the_map_and_counts(
     polmap, tmp_path, scan_file, classifier_file, labels, calibration
 ):

@@ -41,6 +41,8 @@ step_nm = 0.05
 center = [8, 7.5]
 radius = 5
 lattice_nm = 0.4
+descan = [0.01, 0, -0.02, 0]
+ellipse = [1.05, 30]
 thickness_nm = 20
 tilt_mrad = 1.5
 operator = "me"
@@ -71,6 +73,8 @@ def test_everything_in_it(folder: Path) -> None:
     scan = first.open()
     assert scan.calibration.center_px == (8, 7.5)
     assert scan.calibration.sources["radius_px"] == "user"
+    assert scan.calibration.descan_px == (0.01, 0.0, -0.02, 0.0)
+    assert scan.calibration.ellipse == (1.05, 30.0)
     right = first.truth_mask(dataset.directions, scan.scan_shape)
     assert right.shape == (4, 5, 3)
     assert right[..., [0, 2]].all()
@@ -131,6 +135,8 @@ def test_thousands_of_scans_are_quick(folder: Path) -> None:
         ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\nnav_shape='4x5'", "`nav_shape`"),
         ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\nstep_nm='small'", "`step_nm`"),
         ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\nstep_nm=-1.0", "step_nm"),
+        ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\ndescan=[1, 2]", "4 finite"),
+        ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\nellipse=1.1", "2 finite"),
     ],
 )
 def test_wrong_fields_are_named(folder: Path, text: str, message: str) -> None:

@@ -165,6 +165,25 @@ def _parse(
         float | None,
         _option("--radius", metavar="PX", text="Radius of the bright-field disk in pixels."),
     ] = None,
+    descan: Annotated[
+        str | None,
+        _option(
+            "--descan",
+            metavar="A,B,C,D",
+            text="How far the beam wanders on the detector, in pixels per probe position: in ky "
+            "(rows) per row A and per column B, in kx (columns) per row C and per column D. The "
+            "center holds in the middle of the scan.",
+        ),
+    ] = None,
+    ellipse: Annotated[
+        str | None,
+        _option(
+            "--ellipse",
+            metavar="RATIO,DEG",
+            text="Elliptical distortion of the patterns: longer over shorter axis of the disk, and "
+            "the longer axis' angle, counter-clockwise from +kx.",
+        ),
+    ] = None,
     rotation: Annotated[
         float | None,
         _option(
@@ -213,6 +232,8 @@ def _parse(
         "semi_angle_mrad": semi_angle,
         "center_px": numbers(center, float, "--center", "KY,KX", count=2),
         "radius_px": radius,
+        "descan_px": numbers(descan, float, "--descan", "A,B,C,D", count=4),
+        "ellipse": numbers(ellipse, float, "--ellipse", "RATIO,DEG", count=2),
         "rotation_deg": rotation,
         "flip": flip,
         "crystal_angle_deg": crystal_angle,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,8 +43,8 @@ def info(scan: ScanPath, scan_options: ScanOptions, json: Json = False) -> None:
     """Show what is known of a scan, to see whether it is read as it should be.
 
     Shape (rows and columns of probe positions, rows and columns of the detector), dtype, axes,
-    chunks, bright-field disk, voltage, lattice period, each with where it came from (file,
-    measured, user), and warnings. Nothing but a few patterns is read.
+    chunks, bright-field disk, descan, elliptical distortion, voltage, lattice period, each with
+    where it came from (file, measured, user), and warnings. Nothing but a few patterns is read.
     """
     opened = scan_options.load(scan)
     values = describe(opened, scan)
@@ -76,6 +77,8 @@ def describe(scan: Scan, path: Path) -> dict[str, Any]:
         "chunks": scan.data.chunksize,
         "center_px": calibration.center_px,
         "radius_px": calibration.radius_px,
+        "descan_px": calibration.descan_px,
+        "ellipse": calibration.ellipse,
         "lattice_nm": calibration.lattice_nm,
         "positions_per_cell": calibration.cell_positions,
         "bad_pixels": 0 if scan.bad_pixels is None else int(scan.bad_pixels.sum()),
@@ -97,6 +100,7 @@ def _lines(scan: Scan, values: dict[str, Any]) -> list[tuple[str, str]]:
         return "" if value is None else f"{value:.5g} {unit}"
 
     center = calibration.center_px or (float("nan"), float("nan"))
+    ratio, angle = calibration.ellipse or (1.0, 0.0)
     return [
         ("scan", str(values["path"])),
         ("positions", f"{rows} x {columns} (y, x)"),
@@ -109,6 +113,8 @@ def _lines(scan: Scan, values: dict[str, Any]) -> list[tuple[str, str]]:
         line("semi-angle", "semi_angle_mrad", number(calibration.semi_angle_mrad, "mrad")),
         line("disk center", "center_px", f"ky {center[0]:.2f}, kx {center[1]:.2f} px"),
         line("disk radius", "radius_px", number(calibration.radius_px, "px")),
+        line("descan", "descan_px", _descan_text(scan)),
+        line("ellipse", "ellipse", f"axes {ratio:.4g} : 1, the longer one at {angle:.4g}°"),
         line("rotation", "rotation_deg", f"{calibration.rotation_deg:g}°"),
         line("flip", "flip", "yes" if calibration.flip else "no"),
         line("crystal angle", "crystal_angle_deg", f"{calibration.crystal_angle_deg:g}°"),
@@ -116,6 +122,19 @@ def _lines(scan: Scan, values: dict[str, Any]) -> list[tuple[str, str]]:
         ("positions a cell", number(calibration.cell_positions, "").strip() or "not known"),
         ("bad pixels", str(values["bad_pixels"])),
     ]
+
+
+def _descan_text(scan: Scan) -> str:
+    """The beam's shift per position, and how far it goes over the scan."""
+    a, b, c, d = scan.calibration.descan_px or (0.0, 0.0, 0.0, 0.0)
+    down, across = scan.scan_shape[0] - 1, scan.scan_shape[1] - 1
+    farthest = max(
+        math.hypot(a * down + sign * b * across, c * down + sign * d * across) for sign in (1, -1)
+    )
+    return (
+        f"ky {a:.3g} a row, {b:.3g} a column; kx {c:.3g} a row, {d:.3g} a column: "
+        f"{farthest:.3g} px over the scan"
+    )
 
 
 def _size(nbytes: int) -> str:

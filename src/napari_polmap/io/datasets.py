@@ -26,11 +26,14 @@ _ALIASES = {
     "lattice": "lattice_nm",
     "center": "center_px",
     "radius": "radius_px",
+    "descan": "descan_px",
     "rotation": "rotation_deg",
     "crystal_angle": "crystal_angle_deg",
     "mask": "bad_pixels",
 }
 _READING = ("nav_shape", "dataset", "index", "axes", "flyback", "bad_pixels")
+_SEVERAL = ("center_px", "descan_px", "ellipse")
+"""Calibration values of several numbers."""
 _OWN = ("path", "direction", "truth", "group")
 _TOP = ("name", "directions", "angles_deg", "root", "scan")
 _ALIKE = 0.8
@@ -246,7 +249,7 @@ def _entry(entry: Any, where: str, root: Path, directions: DirectionSet) -> Labe
     for key, value in calibration.items():
         if key == "flip" and not isinstance(value, bool):
             raise DatasetError(f"{where}: `flip` is {value!r}, but must be true or false.")
-        if key not in ("center_px", "flip") and not _is_number(value):
+        if key not in (*_SEVERAL, "flip") and not _is_number(value):
             raise DatasetError(f"{where}: `{key}` is {value!r}, but must be a number.")
     try:
         Calibration().updated("user", **calibration)
