@@ -154,6 +154,25 @@ class Calibration:
         }
         return self.updated(source, **missing) if missing else self
 
+    def following(self, *changed: str) -> Calibration:
+        """A copy in which what was derived from `changed` values is derived from them anew.
+
+        Detector pixel and semi-angle follow from each other through the disk's radius; the one
+        that was measured is the one that follows.
+        """
+        radius, pixel, angle = self.radius_px, self.mrad_per_pixel, self.semi_angle_mrad
+        if radius is None:
+            return self
+        pixel_follows = self.sources.get("mrad_per_pixel") == "measured" and angle is not None
+        angle_follows = self.sources.get("semi_angle_mrad") == "measured" and pixel is not None
+        if pixel_follows and not angle_follows and {"radius_px", "semi_angle_mrad"} & set(changed):
+            assert angle is not None
+            return self.updated("measured", mrad_per_pixel=angle / radius)
+        if angle_follows and not pixel_follows and {"radius_px", "mrad_per_pixel"} & set(changed):
+            assert pixel is not None
+            return self.updated("measured", semi_angle_mrad=pixel * radius)
+        return self
+
     @property
     def cell_positions(self) -> float | None:
         """Probe positions per lattice period, if step and lattice are known."""

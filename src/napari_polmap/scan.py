@@ -234,6 +234,13 @@ class Scan:
         """Size of the whole scan in bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
+    @property
+    def bad_pixels_sha256(self) -> str | None:
+        """Hash of the mask of bad pixels; None where no pixel is bad."""
+        if self.bad_pixels is None or not self.bad_pixels.any():
+            return None
+        return hashlib.sha256(np.packbits(self.bad_pixels).tobytes()).hexdigest()
+
     def calibrated(self, source: Source = "user", **values: Any) -> Scan:
         """The same data with some calibration values replaced (see `Calibration.updated`)."""
         return self.with_calibration(self.calibration.updated(source, **values))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_polmap.calibration import Calibration
 from napari_polmap.errors import CalibrationError, MapError
 from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
@@ -35,8 +36,6 @@ def test_opening_a_scan_lets_everything_else_go(
 
 def test_calibration_edits_and_their_way_back() -> None:
     data = np.ones((2, 3, 4, 4), np.uint8)
-    from napari_polmap import Calibration
-
     calibration = Calibration(step_nm=0.1, radius_px=2.0).updated("file", step_nm=0.1)
     calibration = calibration.updated("measured", radius_px=2.0)
     session = Session()
@@ -104,3 +103,99 @@ def test_a_saved_map_keeps_the_scan_it_was_made_from(tmp_path) -> None:
     assert session.calibration.step_nm == 0.1
     session.join_scan(other)
     assert session.map is saved
+
+
+def _with_file(shape: tuple[int, ...] = (2, 3, 16, 16)) -> Scan:
+    file = Calibration().updated("file", step_nm=0.1, semi_angle_mrad=20.0)
+    measured = file.updated("measured", radius_px=4.0, mrad_per_pixel=5.0)
+    return Scan(np.ones(shape, np.uint8), measured, file_calibration=file)
+
+
+def test_each_change_of_the_calibration_is_one_step_back() -> None:
+    session = Session()
+    session.open(_with_file())
+    kept: list[Calibration] = []
+    session.calibration_edited.connect(lambda: kept.append(session.calibration))
+    first = session.calibration
+    session.take_measured("disk", {"center_px": (7.5, 7.4), "radius_px": 4.2}, {"radius_px": 0.01})
+    assert session.calibration.sources["center_px"] == "measured"
+    assert session.errors["radius_px"] == (4.2, 0.01)
+    mask = np.zeros((16, 16), bool)
+    mask[3, 4] = True
+    session.set_bad_pixels(mask)
+    session.set_calibration(rotation_deg=10.0)
+    assert (session.calibrations.to_undo, len(kept)) == ("detector rotation", 3)
+    session.undo_calibration()
+    session.undo_calibration()
+    assert session.scan.bad_pixels is None
+    assert session.calibration.radius_px == 4.2
+    session.undo_calibration()
+    assert session.calibration == first
+    assert not session.can_undo_calibration
+    session.undo_calibration()
+    for _ in range(3):
+        session.redo_calibration()
+    assert not session.can_redo_calibration
+    assert session.calibration.rotation_deg == 10.0
+    np.testing.assert_array_equal(session.scan.bad_pixels, mask)
+
+
+def test_undo_leaves_alone_what_was_measured_meanwhile() -> None:
+    session = Session()
+    session.open(_with_file())
+    session.set_calibration(step_nm=0.2)
+    session.recalibrate(session.scan.calibrated("measured", lattice_nm=0.4))
+    session.undo_calibration()
+    assert (session.calibration.step_nm, session.calibration.lattice_nm) == (0.1, 0.4)
+
+
+def test_detector_pixel_follows_the_radius() -> None:
+    session = Session()
+    session.open(_with_file())
+    session.set_calibration(radius_px=5.0)
+    assert session.calibration.mrad_per_pixel == pytest.approx(4.0)
+    assert session.calibration.sources["mrad_per_pixel"] == "measured"
+    session.undo_calibration()
+    assert session.calibration.mrad_per_pixel == 5.0
+    session.set_calibration(mrad_per_pixel=4.5, radius_px=5.0)
+    session.set_calibration(radius_px=6.0)
+    assert session.calibration.mrad_per_pixel == 4.5, "the user's own value stays"
+
+
+def test_back_to_everything_the_file_says() -> None:
+    session = Session()
+    session.open(_with_file())
+    session.set_calibration(step_nm=0.2, flip=True, ellipse=(1.1, 20.0))
+    session.set_bad_pixels(np.eye(16, dtype=bool))
+    session.reset_all()
+    assert session.calibration == session.loaded
+    assert session.scan.bad_pixels is None
+    session.undo_calibration()
+    assert session.calibration.ellipse == (1.1, 20.0)
+    assert session.scan.bad_pixels.sum() == 16
+
+
+def test_a_map_is_stale_after_other_bad_pixels(
+    scan: Scan, polarization_map: PolarizationMap
+) -> None:
+    session = Session()
+    session.open(scan)
+    session.start_map(polarization_map)
+    session.map.calibration = scan.calibration
+    assert session.stale_values == []
+    session.map.classifier = {**session.map.classifier, "bad_pixels_sha256": None}
+    assert session.stale_values == []
+    mask = np.zeros(scan.detector_shape, bool)
+    mask[1, 1] = True
+    session.set_bad_pixels(mask)
+    assert session.stale_values == ["bad_pixels"]
+    session.map.classifier = {"bad_pixels_sha256": session.scan.bad_pixels_sha256}
+    assert session.stale_values == []
+
+
+def test_another_scan_has_nothing_to_undo() -> None:
+    session = Session()
+    session.open(_with_file())
+    session.set_calibration(step_nm=0.2)
+    session.open(_with_file())
+    assert not session.can_undo_calibration

@@ -143,7 +143,11 @@ def iter_classify(
         threshold=classifier.threshold if threshold is None else float(threshold),
         calibration=setup.calibration,
         scan=scan.identity(),
-        classifier={**classifier.describe(), "window_used_cells": setup.window_cells},
+        classifier={
+            **classifier.describe(),
+            "window_used_cells": setup.window_cells,
+            "bad_pixels_sha256": scan.bad_pixels_sha256,
+        },
         warnings=list(setup.warnings),
         confidence_calibrated=setup.calibrated,
         software=_versions(),
@@ -253,11 +257,13 @@ def _open_writer(
         return MapWriter(out, result, block), result
     # Looked at first: the writer marks the map incomplete.
     earlier = load_map(out)
+    masked = result.classifier["bad_pixels_sha256"]  # maps of earlier versions do not tell
     same = (
         earlier.scan.same_data(result.scan)
         and earlier.classifier.get("sha256") == result.classifier["sha256"]
         and earlier.classifier.get("window_used_cells") == result.classifier["window_used_cells"]
         and earlier.calibration == result.calibration
+        and earlier.classifier.get("bad_pixels_sha256", masked) == masked
     )
     if not same:
         raise MapError(

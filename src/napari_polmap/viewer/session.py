@@ -6,6 +6,8 @@ layers and docks listen to its signals.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +20,7 @@ from psygnal import Signal
 from napari_polmap.calibration import VALUE_NAMES, Calibration, Source
 from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
+from napari_polmap.viewer.calibration_history import CalibrationHistory, labeled
 
 if TYPE_CHECKING:
     from napari_polmap.classifiers import Classifier
@@ -28,6 +31,10 @@ Rectangle = tuple[slice, slice]
 
 DRAWN = "drawn"
 """`VirtualDetector.kind` of a detector drawn in the diffraction view."""
+
+
+DISK, BAD_PIXELS = "disk", "bad pixels"
+"""What `Session.editing` can be."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +95,22 @@ class Session:
     region_changed = Signal()
     """Another drawn region (a mask over positions), or none."""
     detector_changed = Signal()
+    calibration_edited = Signal()
+    """The user changed or accepted a calibration, which is worth keeping."""
+    editing_changed = Signal()
+    """`editing` is another."""
 
     _sessions: ClassVar[WeakKeyDictionary[Any, Session]] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self.scan: Scan | None = None
         self.loaded: Calibration = Calibration()
-        """The scan's calibration as it was opened."""
+        """What the scan's file says of its calibration."""
+        self.calibrations = CalibrationHistory()
+        self.errors: dict[str, tuple[Any, Any]] = {}
+        """Measured values by name, each with its standard error."""
+        self.editing = ""
+        """What is edited with the mouse in the diffraction view: `DISK`, `BAD_PIXELS` or none."""
         self.question: ShapeQuestion | None = None
         self.classifier: Classifier | None = None
         self.map: PolarizationMap | None = None
@@ -140,7 +156,7 @@ class Session:
         images : dict of str to ndarray, optional
             Images of it that are there already, such as a preview.
         """
-        self.scan, self.loaded = scan, scan.calibration
+        self._take(scan)
         self.map = self.map_path = self.progress = None
         self.images = dict(images or {})
         self.position = self.region = self.detector = None
@@ -152,17 +168,32 @@ class Session:
 
     def join_scan(self, scan: Scan) -> None:
         """Add the scan that the map shown was made from; the map stays."""
-        self.scan, self.loaded = scan, scan.calibration
+        self._take(scan)
         self.scan_opened.emit()
         self.scan_changed.emit()
 
+    def _take(self, scan: Scan) -> None:
+        self.scan, self.loaded = scan, scan.file_calibration or scan.calibration
+        self.calibrations.clear()
+        self.errors = {}
+
+    # Calibration
+
     def recalibrate(self, scan: Scan) -> None:
-        """Take the same data with another calibration."""
+        """Take the same data with another calibration; this is no step to undo."""
         self.scan = scan
         self.scan_changed.emit()
 
-    def set_calibration(self, **values: Any) -> None:
-        """Note values of the user's.
+    def set_calibration(self, source: Source = "user", text: str = "", **values: Any) -> None:
+        """Take values as one step that can be undone.
+
+        Parameters
+        ----------
+        source : {"user", "measured", "file"}
+        text : str
+            What was done, for people; by default the values' names.
+        **values
+            See `Calibration`; ``None`` forgets a value.
 
         Raises
         ------
@@ -170,7 +201,28 @@ class Session:
             If a value is impossible; nothing is changed then.
         """
         if self.scan is not None:
-            self.recalibrate(self.scan.calibrated("user", **values))
+            calibration = self.scan.calibration.updated(source, **values).following(*values)
+            self._edit(self.scan.with_calibration(calibration), text or labeled(values))
+
+    def take_measured(
+        self, text: str, values: Mapping[str, Any], errors: Mapping[str, Any] | None = None
+    ) -> None:
+        """Take measured values, with their standard errors where known, as one step."""
+        for name, error in (errors or {}).items():
+            self.errors[name] = (values[name], error)
+        self.set_calibration("measured", text, **values)
+
+    def set_bad_pixels(self, mask: npt.NDArray[np.bool_] | None, text: str = "bad pixels") -> None:
+        """Mask other detector pixels (ky, kx), or none, as one step that can be undone.
+
+        Raises
+        ------
+        ScanError
+            If the mask does not fit the detector or takes almost all of it away.
+        """
+        if self.scan is not None:
+            mask = mask if mask is not None and np.any(mask) else None
+            self._edit(self.scan.with_bad_pixels(mask), text)
 
     def reset_calibration(self, name: str) -> bool:
         """Forget the user's value: the file's comes back, else the value is not known.
@@ -182,16 +234,59 @@ class Session:
         """
         if self.scan is None or name not in VALUE_NAMES:
             return False
-        from_file = self.loaded.sources.get(name)
-        source: Source = from_file or "user"
-        empty = getattr(Calibration(), name)
-        value = getattr(self.loaded, name) if from_file else empty
-        calibration = self.scan.calibration.updated(source, **{name: value})
-        if not from_file:
-            sources = {key: s for key, s in calibration.sources.items() if key != name}
-            calibration = Calibration.from_dict({**calibration.to_dict(), "sources": sources})
-        self.recalibrate(self.scan.with_calibration(calibration))
-        return from_file is None
+        self._edit(self._as_loaded([name]), f"reset of {labeled([name])}")
+        return name not in self.loaded.sources
+
+    def reset_all(self) -> None:
+        """Back to what the file says; the rest is not known, and no pixel is bad."""
+        if self.scan is not None:
+            scan = self._as_loaded(sorted(VALUE_NAMES)).with_bad_pixels(None)
+            self._edit(scan, "reset of everything")
+
+    def undo_calibration(self) -> None:
+        """Take the last change of the calibration or the bad pixels back."""
+        if self.scan is not None and self.can_undo_calibration:
+            self._edited(self.calibrations.undo(self.scan))
+
+    def redo_calibration(self) -> None:
+        """Make the change of the calibration undone last again."""
+        if self.scan is not None and self.can_redo_calibration:
+            self._edited(self.calibrations.redo(self.scan))
+
+    @property
+    def can_undo_calibration(self) -> bool:
+        """Whether there is a change of the calibration to take back."""
+        return bool(self.calibrations.to_undo)
+
+    @property
+    def can_redo_calibration(self) -> bool:
+        """Whether there is an undone change of the calibration."""
+        return bool(self.calibrations.to_redo)
+
+    def edit(self, what: str) -> None:
+        """Choose what is edited with the mouse in the diffraction view."""
+        if what != self.editing:
+            self.editing = what
+            self.editing_changed.emit()
+
+    def _as_loaded(self, names: list[str]) -> Scan:
+        assert self.scan is not None
+        empty, loaded = Calibration(), self.loaded
+        calibration = self.scan.calibration
+        values = {n: getattr(loaded if n in loaded.sources else empty, n) for n in names}
+        sources = {key: s for key, s in calibration.sources.items() if key not in values}
+        sources |= {n: loaded.sources[n] for n in names if n in loaded.sources}
+        calibration = dataclasses.replace(calibration, **values, sources=sources)
+        return self.scan.with_calibration(calibration.following(*names))
+
+    def _edit(self, scan: Scan, text: str) -> None:
+        assert self.scan is not None
+        if self.calibrations.note(self.scan, scan, text):
+            self._edited(scan)
+
+    def _edited(self, scan: Scan) -> None:
+        self.recalibrate(scan)
+        self.calibration_edited.emit()
 
     def ask_shape(self, question: ShapeQuestion) -> None:
         """Ask the user for the scan shape of a file."""
@@ -314,4 +409,9 @@ class Session:
         if self.scan is None or self.map is None:
             return []
         now, then = self.scan.calibration, self.map.calibration
-        return [name for name in sorted(VALUE_NAMES) if getattr(now, name) != getattr(then, name)]
+        stale = [name for name in sorted(VALUE_NAMES) if getattr(now, name) != getattr(then, name)]
+        masked = self.scan.bad_pixels_sha256
+        # Maps of earlier versions do not tell.
+        if masked != self.map.classifier.get("bad_pixels_sha256", masked):
+            stale.append("bad_pixels")
+        return stale

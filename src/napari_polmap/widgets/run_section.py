@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_polmap.viewer.calibration_history import labeled
 from napari_polmap.widgets.parts import (
     NARROW,
     ElidedLabel,
@@ -185,6 +186,6 @@ class RunSection(Section):
         stale = self.session.stale_values
         if stale and not self.runs.running:
             sentences.append(
-                f"The calibration changed since this map was made ({', '.join(stale)}): run again."
+                f"The calibration changed since this map was made ({labeled(stale)}): run again."
             )
         self.warnings.tell(sentences)
