@@ -90,7 +90,7 @@ def iter_virtual(
     if center_of_mass:
         images[CENTER_OF_MASS] = np.full((*scan.scan_shape, 2), np.nan, np.float32)
     total, done = scan.scan_shape[0] * scan.scan_shape[1], 0
-    for rows, columns in _pieces(scan):
+    for rows, columns in pieces(scan):
         block = scan.read(rows, columns)[:, :, weights.box[0], weights.box[1]]
         shape = block.shape[:2]
         patterns = np.ascontiguousarray(block, dtype=np.float32).reshape(*shape, -1)
@@ -266,8 +266,8 @@ def _offsets(sums: Floats) -> Floats:
     return np.asarray(sums[..., 1:] / np.where(total == 0, 1, total), np.float32)
 
 
-def _pieces(scan: Scan) -> Iterator[tuple[slice, slice]]:
-    """The scan's blocks, cut so that a float32 copy stays small too."""
+def pieces(scan: Scan) -> Iterator[tuple[slice, slice]]:
+    """The scan's blocks (rows, columns), cut so that a float32 copy stays small too."""
     pattern_bytes = int(np.prod(scan.detector_shape)) * 4
     for rows, columns in scan.blocks():
         height = max(1, CHUNK_BYTES // (pattern_bytes * (columns.stop - columns.start)))
