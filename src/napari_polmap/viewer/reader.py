@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_polmap.calibration import Calibration
-from napari_polmap.errors import PolmapError, ScanShapeError
+from napari_polmap.errors import PolmapError, ScanChoiceError
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.layers import LayerData, image_layer, map_layers
 from napari_polmap.viewer.preview import Image, first_image
@@ -82,10 +82,10 @@ def open_scan(path: Path, **options: Any) -> tuple[Scan, Image]:
 def _scan_layers(path: Path, viewer: Any) -> list[LayerData]:
     try:
         scan, image = open_scan(path)
-    except ScanShapeError as error:
+    except ScanChoiceError as error:
         if viewer is None:
             raise
-        Session.of(viewer).ask_shape(ShapeQuestion(path, str(error), error.candidates))
+        Session.of(viewer).ask_shape(ShapeQuestion.of(path, error))
         show_dock(viewer)
         return NOTHING
     _make_room(viewer, scan.calibration)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from psygnal import Signal
 
 from napari_polmap.calibration import VALUE_NAMES, Calibration, Source
+from napari_polmap.errors import ScanChoiceError, ScanShapeError
 from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.calibration_history import CalibrationHistory, labeled
@@ -55,7 +56,7 @@ class VirtualDetector:
 
 @dataclass(frozen=True)
 class ShapeQuestion:
-    """A file of frames whose scan shape only the user knows.
+    """A file that opens only with an option that the user knows, mostly the scan's shape.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ class ShapeQuestion:
     message : str
         The sentence that asks.
     candidates : tuple of (int, int)
-        Likely shapes (rows, columns), the likeliest first.
+        Likely shapes (rows, columns), the likeliest first; empty where another option is missing.
     options : dict
         The other options it was opened with.
     """
@@ -73,6 +74,14 @@ class ShapeQuestion:
     message: str
     candidates: tuple[tuple[int, int], ...]
     options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, path: Path, error: ScanChoiceError, options: dict[str, Any] | None = None
+    ) -> ShapeQuestion:
+        """The question that an error raises."""
+        candidates = error.candidates if isinstance(error, ScanShapeError) else ()
+        return cls(path, str(error), candidates, dict(options or {}))
 
 
 class Session:
