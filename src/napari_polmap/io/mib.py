@@ -10,7 +10,8 @@ import numpy as np
 from napari_polmap.errors import ScanShapeError
 from napari_polmap.io.axes import Axis
 from napari_polmap.io.frames import check_scan_shape, scan_shapes
-from napari_polmap.io.rosetta import READER_ERRORS, Opened, quiet_readers, unreadable
+from napari_polmap.io.opened import READER_ERRORS, Opened, unreadable
+from napari_polmap.io.rosetta import quiet_readers
 
 
 def open_mib(path: Path, nav_shape: tuple[int, int] | None) -> Opened:

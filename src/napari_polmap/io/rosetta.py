@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import logging
-import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,75 +16,17 @@ import numpy as np
 from napari_polmap.errors import ScanError
 from napari_polmap.io.axes import Axis
 from napari_polmap.io.blockfile import check_blockfile
-
-READER_ERRORS = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    RuntimeError,
-    AssertionError,
-    EOFError,
-    ImportError,
-    SyntaxError,  # XML
-    ZeroDivisionError,
-    MemoryError,
-    struct.error,
-)
-"""What readers raise on files they cannot read."""
+from napari_polmap.io.hdf5 import hdf5_reader, open_hdf5
+from napari_polmap.io.kinds import is_hdf5, reader_name
+from napari_polmap.io.opened import READER_ERRORS, Opened, unreadable
 
 _logger = logging.getLogger(__name__)
 
-_ADVICE = {
-    ".raw": "cannot be read by itself; open the .xml file beside it (EMPAD), or save it as .npy",
-    ".hdr": "holds no patterns; open the .mib file beside it",
-    ".seq": "cannot be read; convert it to .hspy or .npy",
-    ".mat": "cannot be read; save the array as .npy",
-    ".npz": "cannot be read; save the array as .npy",
-    ".data": "cannot be read; save the data as .npy",
-    ".bin": "cannot be read without its shape; save the data as .npy",
-    ".dat": "cannot be read without its shape; save the data as .npy",
-    ".gtg": "holds no patterns; open the .dm4 file beside it",
-    ".gatan": "holds no patterns; open the .dm4 file beside it",
-    ".zarr": "is not a scan of a known kind; open a scan, or a polarization map with load_map",
-    ".safetensors": "looks like a classifier, not a scan; choose a scan",
-    ".toml": "looks like a labelled data set, not a scan; choose one of its scans",
-}
-KNOWN = (
-    ".hspy, .zspy, .mib, .blo, .npy, .emd, .h5, .hdf5, .mrc, .tvips, .app5, .dm4, EMPAD's .xml, or "
-    "a folder of TIFF files"
-)
 # Readers that load everything, although asked not to.
-_IN_MEMORY = ("TVIPS", "Topspin")
+_IN_MEMORY = ("TVIPS",)
 _LARGE_BYTES = 2**30
 # Readers whose files store blocks of positions compressed together.
-_HIERARCHICAL = ("HSPY", "ZSPY", "EMD", "NeXus", "USID", "Arina", "Delmic", "Topspin")
-
-
-@dataclass
-class Opened:
-    """A file's data before its scan shape is settled.
-
-    Parameters
-    ----------
-    data : array-like
-        Axes ``(..., y, x, ky, kx)`` or ``(frames, ky, kx)``.
-    axes : tuple of Axis
-        One for each of them.
-    metadata : dict
-        In HyperSpy's layout.
-    warnings : list of str
-    storage : (int, int), optional
-        Rows and columns of positions that are stored (compressed) together.
-    """
-
-    data: Any
-    axes: tuple[Axis, ...]
-    metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
-    warnings: list[str] = dataclasses.field(default_factory=list)
-    storage: tuple[int, int] | None = None
+_HIERARCHICAL = ("ZSPY", "USID", "Delmic")
 
 
 def open_file(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) -> Opened:
@@ -107,7 +46,12 @@ def open_file(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None
     ScanError
         If no reader can, or the file holds no scan.
     """
-    name = reader_name(path)
+    if is_hdf5(path):
+        name = hdf5_reader(path)
+        if name is None:
+            return open_hdf5(path, nav_shape, dataset)
+    else:
+        name = reader_name(path)
     if name == "Blockfile":
         check_blockfile(path)
     try:
@@ -122,7 +66,7 @@ def open_file(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None
             chosen = _choose(path, _read(path, name, {"chunks": chunks}), dataset)
     except READER_ERRORS as error:
         raise unreadable(path, error) from error
-    opened = _ordered(path, chosen)
+    opened = _ordered(chosen)
     if name in _IN_MEMORY and path.stat().st_size > _LARGE_BYTES:
         opened.warnings.append(
             f"{path.suffix} files are read into memory whole; save large scans as .npy or .hspy."
@@ -131,72 +75,6 @@ def open_file(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None
         chunks = getattr(opened.data, "chunksize", ()) if name in _HIERARCHICAL else ()
         opened.storage = (int(chunks[-4]), int(chunks[-3])) if chunks else (1, 1)
     return opened
-
-
-def reader_name(path: Path) -> str:
-    """Which of RosettaSciIO's readers a file is for, by its contents where endings clash.
-
-    Raises
-    ------
-    ScanError
-        If none is.
-    """
-    from rsciio import IO_PLUGINS
-
-    ending = path.suffix.lower()
-    if ending in _ADVICE:
-        raise ScanError(f"{path} {_ADVICE[ending]}.")
-    names = [
-        str(plugin["name"])
-        for plugin in IO_PLUGINS
-        if ending[1:] in [str(e).lower() for e in plugin["file_extensions"]]
-    ]
-    if _starts(path, b"\x89HDF\r\n\x1a\n"):
-        found = _hdf5_reader(path)
-        if found is not None:
-            return found
-    if ending == ".xml":
-        return "EMPAD" if _contains(path, b"raw_file") else "JobinYvon"
-    if ending == ".mrc":
-        return "MRC"
-    if not names:
-        ending = f"the ending {ending}" if ending else "no ending"
-        raise ScanError(f"{path} has {ending}, which no reader knows; open one of {KNOWN}.")
-    return names[0]
-
-
-def _hdf5_reader(path: Path) -> str | None:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = dict(file.attrs)
-            groups = [key for key in file if isinstance(file.get(key, getlink=False), h5py.Group)]
-            below = [dict(file[key].attrs) for key in groups]
-            if str(attributes.get("file_format", "")).lower() == "hyperspy":
-                return "HSPY"
-            if "entry" in groups and "data" in file["entry"]:
-                data = file["entry/data"]
-                if isinstance(data, h5py.Group) and "data_000001" in data:
-                    return "Arina"
-            marks = ("version_major", "emd_group_type")
-            if any(mark in found for mark in marks for found in (attributes, *below)):
-                return "EMD"
-            if "Data" in groups and "Image" in file["Data"]:
-                return "EMD"  # Velox
-            if any("NX_class" in found for found in (attributes, *below)):
-                return "NeXus"
-            if any(key.startswith("Measurement_") for key in groups):
-                return "USID"
-            if any(key.startswith("Acquisition") for key in groups):
-                return "Delmic"
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise unreadable(path, error) from error
-    if path.suffix.lower() in (".h5", ".hdf5"):
-        raise ScanError(
-            f"{path} is an HDF5 file of no layout known here; save the 4D array as .npy or .hspy."
-        )
-    return None
 
 
 def _read(path: Path, name: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -265,7 +143,7 @@ def _listed(titles: Sequence[str], signals: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _ordered(path: Path, signal: Mapping[str, Any]) -> Opened:
+def _ordered(signal: Mapping[str, Any]) -> Opened:
     """The array with its axes in the order (..., y, x, ky, kx)."""
     data = signal["data"]
     described = list(signal["axes"])
@@ -273,16 +151,9 @@ def _ordered(path: Path, signal: Mapping[str, Any]) -> Opened:
     axes = [Axis.from_mapping(values) for values in by_place]
     axes += [Axis()] * (data.ndim - len(axes))
     order = list(range(data.ndim))
-    names = [axis.name for axis in axes]
-    if {"scanY", "scanX", "detY", "detX"} <= set(names):  # fpd
-        last = [names.index(name) for name in ("scanY", "scanX", "detY", "detX")]
-        order = [i for i in order if i not in last] + last
-    elif names[-4:] == ["R_x", "R_y", "Q_x", "Q_y"] and _is_prismatic(path):
-        order = [*order[:-4], order[-3], order[-4], order[-1], order[-2]]
-    else:
-        navigate = [bool(values.get("navigate", False)) for values in by_place]
-        if sum(navigate) == data.ndim - 2:
-            order = sorted(order, key=lambda i: not navigate[i])
+    navigate = [bool(values.get("navigate", False)) for values in by_place]
+    if sum(navigate) == data.ndim - 2:
+        order = sorted(order, key=lambda i: not navigate[i])
     if order != sorted(order):
         data = data.transpose(order)
     axes = [axes[i] for i in order]
@@ -291,13 +162,6 @@ def _ordered(path: Path, signal: Mapping[str, Any]) -> Opened:
         data = data[tuple(0 if i in single else slice(None) for i in range(data.ndim))]
         axes = [axis for i, axis in enumerate(axes) if i not in single]
     return Opened(data, tuple(axes), _plain(signal.get("metadata", {})))
-
-
-def _is_prismatic(path: Path) -> bool:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return "4DSTEM_simulation" in file
 
 
 def _splits_detector(data: Any) -> bool:
@@ -309,18 +173,6 @@ def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
         str(key): _plain(value) if isinstance(value, Mapping) else value
         for key, value in metadata.items()
     }
-
-
-def _starts(path: Path, magic: bytes) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(magic)) == magic
-
-
-def _contains(path: Path, text: bytes) -> bool:
-    with path.open("rb") as file:
-        return text in file.read(2**20)
 
 
 @contextmanager
@@ -335,14 +187,3 @@ def quiet_readers() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def unreadable(path: Path, error: BaseException) -> ScanError:
-    """The sentence for a file that its reader cannot read."""
-    if isinstance(error, ScanError):
-        return error
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return ScanError(
-        f"{path} cannot be read ({reason[:200]}); check that it is complete and of the kind its "
-        "ending says."
-    )

@@ -13,10 +13,13 @@ from napari_polmap.calibration import Calibration
 from napari_polmap.errors import ScanError, reason
 from napari_polmap.io.arrangement import Arrangement
 from napari_polmap.io.axes import Axis, calibrate
+from napari_polmap.io.dm import open_dm
 from napari_polmap.io.frames import check_scan_shape
+from napari_polmap.io.kinds import KNOWN
 from napari_polmap.io.maps import is_map
 from napari_polmap.io.mib import open_mib
-from napari_polmap.io.rosetta import KNOWN, Opened, open_file, unreadable
+from napari_polmap.io.opened import Opened, unreadable
+from napari_polmap.io.rosetta import open_file
 from napari_polmap.io.sidecar import load_sidecar, opened_as_kept
 from napari_polmap.io.tiff_folder import ENDINGS, TiffFolder, open_stack, tiff_names
 from napari_polmap.scan import Scan
@@ -156,6 +159,8 @@ def _open(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) ->
         return _open_npy(path)
     if ending == ".mib":
         return open_mib(path, nav_shape)
+    if ending in (".dm3", ".dm4"):
+        return open_dm(path, dataset)
     if ending in ENDINGS:
         data = open_stack(path)
         return Opened(data, (Axis(),) * data.ndim)
