@@ -37,6 +37,7 @@ def classifier(classifier_file: Path) -> Classifier:
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep maps and classifiers of the tests apart from the user's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("POLMAP_CLASSIFIERS", str(tmp_path / "classifiers"))
 
 

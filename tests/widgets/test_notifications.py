@@ -71,7 +71,7 @@ def test_no_region_to_run_or_reclassify(ready: Window, told: list[str]) -> None:
 
 
 def test_impossible_calibration_goes_back(ready: Window, told: list[str]) -> None:
-    ready.dock.controller.set_calibration(radius_px=-3.0)
+    ready.dock.controller.calibrator.set_calibration(radius_px=-3.0)
     assert len(told) == 1
     assert "radius_px" in told[0]
     assert ready.session.calibration.radius_px == CALIBRATION.radius_px

@@ -53,6 +53,19 @@ def iter_open(path: Path, options: dict[str, Any]) -> Generator[None, None, tupl
     return open_scan(path, **options)
 
 
+def iter_open_again(
+    path: Path, shape: tuple[int, ...]
+) -> Generator[None, None, tuple[Scan, Image]]:
+    """Open the scan of a map, as it was opened for it."""
+    from napari_polmap.io.sidecar import load_sidecar
+
+    yield
+    kept = load_sidecar(path)
+    if kept is not None and kept.identity.shape == shape:
+        return open_scan(path)
+    return open_scan(path, nav_shape=shape[:2])
+
+
 def iter_measure(scan: Scan) -> Generator[None, None, Scan]:
     """Measure what the file does not say of a scan's calibration."""
     from napari_polmap.diffraction.measure import measured

@@ -15,6 +15,7 @@ from napari_polmap.viewer.jobs import (
     iter_images,
     iter_load_classifier,
     iter_open,
+    iter_open_again,
     iter_warm_up,
     preset_detector,
 )
@@ -52,7 +53,7 @@ class Controller(Jobs):
         self.regions = RegionWatcher(viewer)
         self.detector_kind = BRIGHT_FIELD
         self.center_of_mass = False
-        self._imaged: tuple[Any, Any, bool] | None = None
+        self._imaged: tuple[Any, ...] | None = None
         self._connections: list[tuple[Any, Callable[..., None]]] = [
             (self.session.scan_opened, self._on_scan_opened),
             (self.session.scan_changed, self._on_scan_changed),
@@ -113,7 +114,7 @@ class Controller(Jobs):
             self.session.answered()
 
         def done(opened: tuple[Scan, Image]) -> None:
-            self._show_scan(*opened)
+            self._show_scan(*opened, asked=bool(options))
             if on_opened is not None:
                 on_opened()
 
@@ -157,7 +158,6 @@ class Controller(Jobs):
         if polarization_map is None or path is None or not Path(path).exists():
             return
         identity = polarization_map.scan
-        options = {"nav_shape": identity.shape[:2]}
 
         def join(opened: tuple[Scan, Image]) -> None:
             scan, image = opened
@@ -169,9 +169,9 @@ class Controller(Jobs):
         self.start(
             "open",
             Activity(f"Opening {Path(path).name}"),
-            iter_open,
+            iter_open_again,
             Path(path),
-            options,
+            identity.shape,
             on_done=join,
             # The map can be looked at without its scan.
             on_failed=lambda _: None,
@@ -212,7 +212,12 @@ class Controller(Jobs):
         if scan is None or detector is None:
             return
         center = scan.calibration.center_px
-        wanted = (scan.data.name, detector.mask.tobytes(), self.center_of_mass and center)
+        wanted = (
+            scan.data.name,
+            scan.bad_pixels_sha256,
+            detector.mask.tobytes(),
+            self.center_of_mass and center,
+        )
         if wanted == self._imaged:
             return
         self._imaged = wanted

@@ -72,7 +72,7 @@ class DetectorSection(Section):
         unmeasured = scan is not None and (
             scan.calibration.center_px is None or scan.calibration.radius_px is None
         )
-        if unmeasured and not self.controller.running("measure") and kind != DRAWN:
+        if unmeasured and not self.controller.calibrator.measuring and kind != DRAWN:
             sentences.append(
                 "The bright-field disk is not known: give its center and radius in the calibration."
             )

@@ -9,12 +9,13 @@ from qtpy.QtWidgets import QLabel, QWidget
 from napari_polmap.viewer.session import Session
 from napari_polmap.widgets.calibration_form import CalibrationForm
 from napari_polmap.widgets.controller import Controller
-from napari_polmap.widgets.open_dialog import OpenDialog
+from napari_polmap.widgets.import_dialog import ImportDialog
 from napari_polmap.widgets.parts import (
     ElidedLabel,
     Notice,
     Section,
     button,
+    bytes_text,
     row,
     show_dialog,
     wrapped,
@@ -44,7 +45,11 @@ class ScanSection(Section):
         self.rows.itemAt(0).layout().setStretch(0, 1)
         self.path = ElidedLabel()
         self.path.setEnabled(False)
-        self.add(self.path)
+        self.again = button("Open again…", "Open this scan again with other options")
+        self.again.clicked.connect(self._open_again)
+        self.place = QWidget()
+        self.place.setLayout(row(self.path, self.again))
+        self.add(self.place)
         self.facts = wrapped(_NO_SCAN)
         self.add(self.facts)
         self.question = ShapeQuestionForm(controller)
@@ -59,14 +64,24 @@ class ScanSection(Section):
         self.add(self.summary)
         self.add(self.calibration)
         self.form.value_changed.connect(self._edit)
-        self.form.reset.connect(controller.reset_calibration)
+        self.form.reset.connect(controller.calibrator.reset)
         self.refresh()
 
     def _ask_file(self) -> None:
-        show_dialog(OpenDialog(self.controller, self))
+        show_dialog(ImportDialog(self.controller, self))
+
+    def _open_again(self) -> None:
+        scan = self.session.scan
+        if scan is None or scan.path is None:
+            return
+        options = dict(scan.reading)
+        for name in ("rotation_deg", "flip"):
+            if getattr(scan.calibration, name):
+                options[name] = getattr(scan.calibration, name)
+        show_dialog(ImportDialog(self.controller, self, path=scan.path, options=options))
 
     def _edit(self, name: str, value: Any) -> None:
-        self.controller.set_calibration(**{name: value})
+        self.controller.calibrator.set_calibration(**{name: value})
         # An impossible value goes back to what holds.
         self.refresh()
 
@@ -75,7 +90,7 @@ class ScanSection(Section):
         scan, polarization_map = self.session.scan, self.session.map
         self.question.refresh()
         self.calibration.setVisible(scan is not None)
-        self.path.setVisible(scan is not None and scan.path is not None)
+        self.place.setVisible(scan is not None and scan.path is not None)
         self.summary.setVisible(scan is not None)
         if scan is None:
             self.warnings.tell([])
@@ -85,8 +100,9 @@ class ScanSection(Section):
         self.name.set_full(scan.name)
         self.path.set_full("" if scan.path is None else str(scan.path))
         rows, columns, ky, kx = scan.shape
+        size = bytes_text(scan.nbytes)
         self.facts.setText(
-            f"{rows} × {columns} positions, {ky} × {kx} px, {scan.dtype.name}, {_size(scan.nbytes)}"
+            f"{rows} × {columns} positions, {ky} × {kx} px, {scan.dtype.name}, {size}"
         )
         self.warnings.tell(list(scan.warnings))
         self.summary.setText(_summary(scan.calibration))
@@ -112,11 +128,3 @@ def _summary(calibration: Any) -> str:
     ]
     parts = [text.format(value) for value, text in known if value is not None]
     return " · ".join(parts) if parts else "Nothing is known of step, voltage and angles."
-
-
-def _size(count: int) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
