@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtWidgets import QFileDialog, QMenu
 
 from napari_polmap.scan import Scan
-from napari_polmap.widgets.open_dialog import OpenDialog
+from napari_polmap.widgets.import_dialog import ImportDialog
 from tests.viewer.scenes import filled_map
 from tests.widgets.conftest import Window
 
@@ -46,7 +46,7 @@ def test_open_and_export_are_among_the_file_utilities(
     bare: Window, scan: Scan, told: list[str]
 ) -> None:
     trigger(bare.viewer.window.file_menu, "Open 4D-STEM scan with options")
-    (dialog,) = bare.dock.findChildren(OpenDialog)
+    (dialog,) = bare.dock.findChildren(ImportDialog)
     assert dialog.isVisible()
     dialog.reject()
     trigger(bare.viewer.window.file_menu, "Export polarization map")

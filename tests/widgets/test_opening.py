@@ -18,7 +18,7 @@ from napari_polmap.scan import Scan
 from napari_polmap.viewer.reader import get_reader
 from napari_polmap.viewer.session import Session
 from napari_polmap.viewer.tags import MAP_ROLES, Role, role_of
-from napari_polmap.widgets.open_dialog import OpenDialog
+from napari_polmap.widgets.import_dialog import ImportDialog
 from tests.synthetic import CALIBRATION, make_patterns, two_domains
 from tests.viewer.scenes import filled_map
 from tests.widgets.conftest import Window
@@ -84,7 +84,7 @@ def test_a_stack_asks_for_its_shape(bare: Window, tmp_path: Path) -> None:
     patterns = make_patterns(two_domains((24, 16)))
     np.save(path, patterns.reshape(-1, 32, 32))
     dock = bare.dock
-    dialog = OpenDialog(dock.controller, dock)
+    dialog = ImportDialog(dock.controller, dock)
     dialog.open()
     dialog.path.setText(str(path))
     dialog.accept()
@@ -184,7 +184,7 @@ def test_a_saved_map_opens_without_its_scan(
 
 
 def test_the_dialog_checks_its_fields(bare: Window, tmp_path: Path) -> None:
-    dialog = OpenDialog(bare.dock.controller, bare.dock)
+    dialog = ImportDialog(bare.dock.controller, bare.dock)
     dialog.open()
     for path, shape, said in (("", "", "Choose a file"), ("x.npy", "3", "two numbers")):
         dialog.path.setText(path)

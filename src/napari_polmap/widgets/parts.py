@@ -163,6 +163,15 @@ def show_dialog(dialog: QDialog) -> None:
     dialog.open()
 
 
+def bytes_text(count: float) -> str:
+    """A size for people, such as ``8.59 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
 def row(*items: QWidget | str | None, spacing: int = 5) -> QHBoxLayout:
     """Widgets side by side: a text becomes a label, None the space that stretches."""
     layout = QHBoxLayout()
