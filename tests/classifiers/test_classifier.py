@@ -7,9 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from napari_polmap.calibration import Calibration
 from napari_polmap.classifiers import Classifier
 from napari_polmap.classifiers.classifier import ProbabilityCalibration
-from napari_polmap.diffraction.preprocessing import percentile_center
+from napari_polmap.diffraction.operators import BeamOperators
+from napari_polmap.diffraction.preprocessing import Preprocessing, minmax, percentile_center
 from napari_polmap.scan import Scan
 from tests.synthetic import CALIBRATION, DIRECTIONS, make_patterns
 
@@ -128,3 +130,56 @@ def test_paper_preprocessing_centers_itself(classifier: Classifier) -> None:
     # Pulled towards the polarization, which is why ours takes the disk's edge.
     assert expected[0] < CALIBRATION.center_px[0] - 1
     assert classifier.calibration_of(scan).center_px == (3.0, 3.0)
+
+
+DESCAN = CALIBRATION.updated("user", descan_px=(0.025, -0.02, 0.01, 0.05), ellipse=(1.05, 20.0))
+
+
+def test_blocks_of_a_scan_with_a_descan_give_what_the_whole_gives(classifier: Classifier) -> None:
+    shape = (110, 52)
+    block = _single("RD", shape, calibration=DESCAN)
+    whole = classifier.predict_block(block, NO_HALO, DESCAN)
+    assert (whole.probabilities.argmax(-1) == DIRECTIONS.index("RD")).mean() > 0.97
+    halo = classifier.predictor(DESCAN, shape, (32, 32)).halo
+    part = (block[50 - halo[0] : 60 + halo[0], : 10 + halo[1]],
+            ((halo[0], halo[0]), (0, halo[1])), DESCAN)  # fmt: skip
+    placed = classifier.predict_block(*part, scan_shape=shape, origin=(50 - halo[0], 0))
+    np.testing.assert_allclose(placed.probabilities, whole.probabilities[50:60, :10], atol=1e-4)
+    # Its place matters.
+    astray = classifier.predict_block(*part, scan_shape=shape)
+    assert np.median(astray.novelty) > 3 * np.median(placed.novelty)
+
+
+def test_merged_stages_equal_the_plain_way_with_a_descan(classifier: Classifier) -> None:
+    block = _single("LU", (24, 40), calibration=DESCAN)
+    bad = np.zeros((32, 32), bool)
+    bad[12, 10:14] = True
+    classifier = dataclasses.replace(classifier, context=None)
+    for mask in (None, bad):
+        prediction = classifier.predict_block(block, NO_HALO, DESCAN, bad_pixels=mask)
+        predictor = classifier.predictor(DESCAN, (24, 40), (32, 32), mask)
+        seen, _ = predictor.seen(block, NO_HALO)
+        plain = classifier.calibration.apply(
+            classifier.model.predict_proba(seen.reshape(24 * 40, -1))
+        ).reshape(24, 40, -1)
+        np.testing.assert_allclose(prediction.probabilities, plain, atol=2e-3)
+
+
+def test_the_papers_way_follows_the_beam_too() -> None:
+    """Its crop around the percentile's center, min-max of single patterns before the window."""
+    labels = np.zeros((24, 40), int)
+    options = {"seed": 5, "dose": 3e6, "detector": 48}
+    strong = DESCAN.updated("user", descan_px=(0.0, 0.0, 0.0, 0.08), ellipse=None)
+    paper = Preprocessing(size=24, extent=None, center="percentile", normalization="minmax")
+    larger = strong.updated("user", center_px=(23.6, 23.2))
+    still = larger.updated("user", descan_px=None)
+
+    def seen(calibration: Calibration, known: Calibration) -> np.ndarray:
+        patterns = make_patterns(labels, calibration=calibration, **options)  # type: ignore
+        operators = BeamOperators(paper, known, (24, 40), (48, 48))
+        return minmax(operators.apply(patterns).reshape(24 * 40, -1))
+
+    expected = seen(strong.updated("user", descan_px=None), still)
+    followed = np.abs(seen(strong, larger) - expected).mean()
+    assert followed < 0.02
+    assert np.abs(seen(strong, still) - expected).mean() > 3 * followed

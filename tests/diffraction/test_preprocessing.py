@@ -117,3 +117,44 @@ def test_large_detector_is_binned_to_the_same_pattern() -> None:
     plain = Preprocessing().operator(calibration, (400, 380), np.zeros((400, 380), bool))
     assert (binned.binning, plain.binning) == (3, 1)
     np.testing.assert_allclose(binned.apply(smooth[None]), plain.apply(smooth[None]), atol=2e-3)
+
+
+@pytest.mark.parametrize("rotation", [{}, {"flip": True, "rotation_deg": 35.0}])
+@pytest.mark.parametrize(("size", "extent"), [(32, 1.3), (10, 1.3), (64, None)])
+def test_an_elliptical_disk_becomes_round(size: int, extent: float | None, rotation: dict) -> None:
+    """R stays: the half axes are longer and shorter by the same factor."""
+    ky, kx = np.mgrid[: DETECTOR[0], : DETECTOR[1]]
+    calibration = _calibration(ellipse=(1.1, 30.0), **rotation)
+    # The longer axis 30° counter-clockwise from +kx, rows pointing down.
+    along = (kx - 41.8) * np.cos(np.pi / 6) - (ky - 44.3) * np.sin(np.pi / 6)
+    across = (kx - 41.8) * np.sin(np.pi / 6) + (ky - 44.3) * np.cos(np.pi / 6)
+    edge = np.hypot(along / (24 * 1.1**0.5), across / (24 / 1.1**0.5))
+    disk = 1 / (1 + np.exp((edge - 1) * 60))
+    preprocessing = Preprocessing(size=size, extent=extent)
+    half = size / 2 if extent is None else extent * 24
+
+    def moments(values: Calibration) -> np.ndarray:
+        """Principal second moments of the seen disk, in pixels squared."""
+        seen = preprocessing.operator(values, DETECTOR).apply(disk[None]).reshape(size, size)
+        axis = (np.arange(size) - (size - 1) / 2) * 2 * half / size
+        row, column = np.meshgrid(axis, axis, indexing="ij")
+        weights = seen / seen.sum()
+        mixed = (weights * row * column).sum()
+        return np.linalg.eigvalsh(
+            [[(weights * row**2).sum(), mixed], [mixed, (weights * column**2).sum()]]
+        )
+
+    found, plain = moments(calibration), moments(calibration.updated("user", ellipse=None))
+    assert plain[1] / plain[0] == pytest.approx(1.1**2, rel=0.02)
+    assert found[1] / found[0] == pytest.approx(1, abs=0.005)
+    # The second moment of a disk is R²/4.
+    assert 2 * found.mean() ** 0.5 == pytest.approx(24, rel=0.03 if size == 10 else 0.01)
+
+
+def test_not_turned_but_undistorted() -> None:
+    calibration = _calibration(ellipse=(1.1, 0.0), rotation_deg=90.0)
+    operator = Preprocessing().operator(calibration, DETECTOR, rotate=False)
+    seen = operator.apply(_spot(0, 10)).reshape(32, 32)
+    axis = (np.arange(32) - 15.5) / 16 * 1.3 * 24
+    assert (seen.sum(0) * axis).sum() / seen.sum() == pytest.approx(10 / 1.1**0.5, abs=0.1)
+    assert (seen.sum(1) * axis).sum() / seen.sum() == pytest.approx(0, abs=0.1)

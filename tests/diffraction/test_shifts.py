@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_polmap.calibration import Calibration
-from napari_polmap.diffraction.shifts import beam_shifts
+from napari_polmap.diffraction.shifts import beam_shifts, centered
 
 ROWS, COLUMNS = slice(3, 20), slice(10, 42)
 SCAN = (40, 64)
@@ -43,3 +43,29 @@ def test_the_shift_vanishes_in_the_middle_of_the_scan_and_needs_no_center() -> N
     assert shift == (0.0, 0.0)
     ((shift, _),) = beam_shifts(calibration, slice(22, 23), slice(30, 31), (41, 65), 0.01)
     assert shift == pytest.approx((1.0, 1.0))
+
+
+def test_centered_patterns_have_the_beam_at_the_center() -> None:
+    ky, kx = np.mgrid[:40, :44]
+
+    def spots(row: float, column: float) -> np.ndarray:
+        return np.exp(-((ky - row) ** 2 + (kx - column) ** 2) / 50)
+
+    patterns = np.stack([spots(21.25, 18.5), 3 * spots(21.25, 18.5)])
+    moved = centered(patterns, (1.25, -2.5))
+    np.testing.assert_allclose(moved[0], spots(20, 21), atol=0.01)
+    np.testing.assert_allclose(moved[1], 3 * moved[0])
+    # Whole pixels are exact, in any dtype; the edge is repeated.
+    counts = np.random.default_rng(0).integers(0, 9, (3, 40, 44)).astype(np.uint8)
+    moved = centered(counts, (2.0, -1.0))
+    np.testing.assert_array_equal(moved[:, :38, 1:], counts[:, 2:, :43])
+    np.testing.assert_array_equal(moved[:, 38:, 1:], np.repeat(counts[:, 39:, :43], 2, axis=1))
+    assert centered(counts, (0.0, 0.0)) is counts
+
+
+def test_bad_pixels_are_not_moved_along() -> None:
+    flat = np.full((20, 20), 7.0)
+    bad = np.zeros((20, 20), bool)
+    bad[8:11, 5] = bad[0] = True
+    flat[bad] = 1e6
+    np.testing.assert_allclose(centered(flat, (0.5, 1.25), bad), 7.0)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.diffraction.preprocessing import PatternOperator, Preprocessing
-from napari_polmap.diffraction.shifts import beam_shifts, steps_per_px
+from napari_polmap.diffraction.shifts import Shift, beam_shifts, steps_per_px
+from napari_polmap.errors import CalibrationError
 
 _PATTERNS_AT_ONCE = 256
 _CACHE_BYTES = 64 * 2**20
@@ -57,11 +58,11 @@ class BeamOperators:
         self.bad_pixels = bad_pixels
         self._rows = None if rows is None else np.asarray(rows, np.float32)
         self._steps_per_px = steps_per_px(calibration)
-        self._plain = self._build(0, 0)
         self._moving = calibration.descan_px is not None and any(calibration.descan_px)
+        self._plain = self._build(0, 0)
+        fitting = _CACHE_BYTES // max(1, _matrix_bytes(self._plain))
+        self._cached = lru_cache(int(np.clip(fitting, *_CACHED)))(self._build)
         if self._moving:
-            fitting = _CACHE_BYTES // max(1, _matrix_bytes(self._plain))
-            self._cached = lru_cache(int(np.clip(fitting, *_CACHED)))(self._build)
             self._check_corners()
 
     def projected(self, rows: npt.NDArray[Any]) -> BeamOperators:
@@ -118,7 +119,7 @@ class BeamOperators:
         place = slice(origin[0], origin[0] + rows), slice(origin[1], origin[1] + columns)
         step = 1 / self._steps_per_px
         for shift, positions in beam_shifts(self.calibration, *place, self.scan_shape, step):
-            yield self._at(shift), np.flatnonzero(positions)
+            yield self.operator_at(shift), np.flatnonzero(positions)
 
     def _features(
         self,
@@ -131,7 +132,7 @@ class BeamOperators:
             found = found @ self._rows.T
         return found
 
-    def _at(self, shift: tuple[float, float]) -> PatternOperator:
+    def operator_at(self, shift: Shift) -> PatternOperator:
         """The operator where the beam is shifted by (ky, kx) pixels, a multiple of the step."""
         steps = [round(part * self._steps_per_px) for part in shift]
         if self.bad_pixels is None:
@@ -157,18 +158,24 @@ class BeamOperators:
         operator = self.preprocessing.operator(calibration, self.detector_shape, self.bad_pixels)
         # Bad pixels stay where they are: every shift needs a matrix of its own, used for few
         # patterns, so that merging would cost more than it saves.
-        shared = self.bad_pixels is None or (down, across) == (0, 0)
+        shared = self.bad_pixels is None or not self._moving
         return operator if self._rows is None or not shared else operator.projected(self._rows)
 
     def _check_corners(self) -> None:
         """Build the operators of the scan's corners, where the beam is farthest away."""
         last = (self.scan_shape[0] - 1, self.scan_shape[1] - 1)
+        step = 1 / self._steps_per_px
         for row in {0, last[0]}:
             for column in {0, last[1]}:
                 place = slice(row, row + 1), slice(column, column + 1)
-                step = 1 / self._steps_per_px
                 for shift, _ in beam_shifts(self.calibration, *place, self.scan_shape, step):
-                    self._at(shift)
+                    try:
+                        self.operator_at(shift)
+                    except CalibrationError as error:
+                        raise CalibrationError(
+                            f"In a corner of the scan, with the beam {shift[0]:.1f} px (ky) and "
+                            f"{shift[1]:.1f} px (kx) away by the descan: {error}"
+                        ) from error
 
 
 def _matrix_bytes(operator: PatternOperator) -> int:
