@@ -46,6 +46,20 @@ def test_blocks_give_what_the_whole_gives() -> None:
     np.testing.assert_allclose(part, whole[20:30], rtol=1e-4)
 
 
+def test_a_wandering_beam_is_no_defect() -> None:
+    calibration = CALIBRATION.updated("user", descan_px=(0.0, 0.06, 0.06, 0.0))
+    patterns = make_patterns(np.zeros(SHAPE, int), seed=3, defect=(24, 30), calibration=calibration)
+    scores = []
+    for known in (calibration, CALIBRATION):
+        scorer = DefectScorer.of(known, SHAPE, patterns.shape[2:])
+        whole = (slice(0, SHAPE[0]), slice(0, SHAPE[1]))
+        scores.append(scorer.score(scorer.features(patterns), np.ones(SHAPE, bool), whole))
+        part = scorer.features(patterns[10:20, 30:], (10, 30))
+        np.testing.assert_allclose(part, scorer.features(patterns)[10:20, 30:], rtol=1e-5)
+    followed, blind = scores
+    assert np.nanmedian(followed) < 0.8 * np.nanmedian(blind)
+
+
 def test_robust_z() -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(5, 2, (50, 50)).astype(np.float32)

@@ -142,6 +142,81 @@ def test_resume_refuses_another_scan_or_window(
         classify(scan, classifier, out, resume=True, window=0.7)
 
 
+WANDERING = CALIBRATION.updated("user", descan_px=(0.055, 0.01, -0.01, 0.055), ellipse=(1.05, 30.0))
+"""The beam goes more than 3 px over the scan, a third of R."""
+
+
+@pytest.fixture(scope="module")
+def wandering() -> Scan:
+    """The same with a descan and an elliptical distortion, many counts."""
+    return make_scan(LABELS, seed=50, defect=(24, 12), dose=3e6, calibration=WANDERING)
+
+
+def test_descan_and_ellipse_do_not_show_in_the_map(wandering: Scan, classifier: Classifier) -> None:
+    """The classifier was trained without; the file keeps what it was made with."""
+    still = classify(make_scan(LABELS, seed=50, defect=(24, 12), dose=3e6), classifier)
+    result = classify(wandering, classifier)
+    assert (result.direction == still.direction).mean() > 0.99
+    assert result.confidence_calibrated
+    assert result.warnings == []
+    known = np.isfinite(still.defects)
+    assert np.corrcoef(result.defects[known], still.defects[known])[0, 1] > 0.95
+    blind = classify(wandering.with_calibration(CALIBRATION), classifier)
+    assert (blind.direction == still.direction).mean() < 0.5
+    assert not blind.confidence_calibrated
+
+
+def test_an_ellipse_left_in_looks_unlike_the_training_data(classifier: Classifier) -> None:
+    strong = CALIBRATION.updated("user", ellipse=(1.15, 30.0))
+    scan = make_scan(LABELS, dose=3e6, calibration=strong)
+    assert np.median(classify(scan, classifier).novelty) < 0.5
+    assert np.median(classify(scan.with_calibration(CALIBRATION), classifier).novelty) > 1.5
+
+
+def test_regions_and_bands_know_where_the_beam_stands(
+    wandering: Scan, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_polmap.mapping import run
+
+    whole = classify(wandering, classifier)
+    inside = (slice(10, 21), slice(35, 50))
+    part = classify(wandering, classifier, region=inside)
+    np.testing.assert_array_equal(part.direction[inside], whole.direction[inside])
+    np.testing.assert_allclose(part.confidence[inside], whole.confidence[inside], atol=1e-3)
+    monkeypatch.setattr(run, "_BUFFER_BYTES", 1)
+    chunked = Scan(wandering.data.rechunk((5, 13, 32, 32)), WANDERING)
+    banded = classify(chunked, classifier)
+    np.testing.assert_array_equal(banded.direction, whole.direction)
+    np.testing.assert_allclose(banded.confidence, whole.confidence, atol=1e-3)
+
+
+def test_resume_follows_the_beam_and_refuses_another_descan(
+    wandering: Scan, classifier: Classifier, tmp_path: Path
+) -> None:
+    out = tmp_path / "map.zarr"
+    steps = iter_classify(wandering, classifier, out=out)
+    _until(steps, 800)
+    steps.close()
+    other = wandering.calibrated(descan_px=(0.055, 0.01, -0.01, 0.05))
+    with pytest.raises(MapError, match="another scan, calibration"):
+        classify(other, classifier, out, resume=True)
+    result = classify(wandering, classifier, out, resume=True)
+    whole = classify(wandering, classifier)
+    np.testing.assert_array_equal(result.direction, whole.direction)
+    loaded = load_map(out)
+    assert loaded.calibration == WANDERING
+    assert loaded.calibration.sources["descan_px"] == "user"
+
+
+def test_a_descan_beyond_the_detector_is_told_before_anything_is_read(
+    wandering: Scan, classifier: Classifier, tmp_path: Path
+) -> None:
+    out = tmp_path / "map.zarr"
+    with pytest.raises(CalibrationError, match="corner of the scan"):
+        classify(wandering.calibrated(descan_px=(0.3, 0, 0, 0.3)), classifier, out)
+    assert not out.exists()
+
+
 def test_other_voltage_is_refused_unless_forced(scan: Scan, classifier: Classifier) -> None:
     foreign = scan.calibrated(energy_kv=300.0)
     with pytest.raises(ClassifierMismatchError, match="voltage is 300 kV"):

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_polmap import __version__
+from napari_polmap.calibration import Calibration
 from napari_polmap.polarization_map import PolarizationMap
 
 
 def provenance(polarization_map: PolarizationMap, threshold: float | None = None) -> dict[str, Any]:
-    """Plain values that tell scan, classifier, threshold and what the labels mean.
+    """Plain values that tell scan, calibration, classifier, threshold and what the labels mean.
 
     Parameters
     ----------
@@ -31,9 +32,15 @@ def provenance(polarization_map: PolarizationMap, threshold: float | None = None
         "confidence_calibrated": polarization_map.confidence_calibrated,
         "complete": polarization_map.complete,
         "step_nm": polarization_map.calibration.step_nm,
+        "calibration": _known(polarization_map.calibration),
         "directions": list(shown.names),
         "angles_deg": list(shown.angles_deg),
     }
+
+
+def _known(calibration: Calibration) -> dict[str, Any]:
+    """The calibration's values that are known, each with its source."""
+    return {name: value for name, value in calibration.to_dict().items() if value is not None}
 
 
 def provenance_json(polarization_map: PolarizationMap, **values: Any) -> str:
