@@ -12,42 +12,13 @@ import numpy.typing as npt
 
 from napari_polmap.errors import ScanError, ScanShapeError
 from napari_polmap.io.axes import Axis
-from napari_polmap.io.frames import FrameStack, check_scan_shape, forward_slices, scan_shapes
+from napari_polmap.io.frames import FrameStack, check_scan_shape, scan_shapes
 from napari_polmap.io.hdf5_array import Hdf5Array, check_filters, missing_files
 from napari_polmap.io.opened import Opened
+from napari_polmap.io.records import Joined
 
 _SETTINGS = "entry/instrument/detector/detectorSpecific"
-
-
-class Concatenated:
-    """Stacks of frames one after another as one lazy stack ``(n, ky, kx)``.
-
-    Parameters
-    ----------
-    parts : sequence of array-like, each (frames, ky, kx)
-    """
-
-    ndim = 3
-
-    def __init__(self, parts: list[Any]) -> None:
-        self._parts = parts
-        self._starts = np.cumsum([0, *(int(part.shape[0]) for part in parts)]).tolist()
-        self.shape = (int(self._starts[-1]), *(int(n) for n in parts[0].shape[1:]))
-        self.dtype = np.dtype(parts[0].dtype)
-
-    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
-        (frames, *detector), finish = forward_slices(key, self.shape)
-        numbers = range(*frames.indices(self.shape[0]))
-        found = []
-        for part, start in zip(self._parts, self._starts, strict=False):
-            stop = start + int(part.shape[0])
-            wanted = [numbers[i] for i in _within(numbers, start, stop)]
-            if wanted:
-                rows = slice(wanted[0] - start, wanted[-1] - start + 1, numbers.step)
-                found.append(np.asarray(part[(rows, *detector)]))
-        sizes = (len(range(*s.indices(n))) for s, n in zip(detector, self.shape[1:], strict=True))
-        out = np.concatenate(found) if found else np.empty((0, *sizes), self.dtype)
-        return out[finish]
+_MOST_BAD = 0.5
 
 
 def open_eiger(path: Path, file: Any, nav_shape: tuple[int, int] | None) -> Opened | None:
@@ -78,10 +49,10 @@ def open_eiger(path: Path, file: Any, nav_shape: tuple[int, int] | None) -> Open
     Frames are in the order they were recorded, row by row (RosettaSciIO gives a scan that is not
     square the number of columns as its rows).
     """
-    group = file.get("entry/data")
-    names = sorted(n for n in group or () if re.fullmatch(r"data_\d+", n))
+    names = eiger_parts(file)
     if not names:
         return None
+    group = file["entry/data"]
     datasets, missing = _linked(group, names)
     if missing and (not datasets or missing[0] != names[len(datasets)]):
         raise missing_files(path, [_target(group, name) for name in missing])
@@ -92,7 +63,7 @@ def open_eiger(path: Path, file: Any, nav_shape: tuple[int, int] | None) -> Open
             "together."
         )
     check_filters(datasets[0])
-    frames = Concatenated(
+    frames = Joined(
         [Hdf5Array(d.file.filename, d.name, d.shape, d.dtype, d.chunks) for d in datasets]
     )
     found = int(frames.shape[0])
@@ -110,7 +81,6 @@ def open_eiger(path: Path, file: Any, nav_shape: tuple[int, int] | None) -> Open
                 tuple((rows, columns) for rows, columns, *_ in scan_shapes(found)),
             )
         notes.append(f"{cut}; only the first {nav_shape[0]} x {nav_shape[1]} are used.")
-        frames = Concatenated([frames])
     axes = _axes(path)
     mask = _pixel_mask(file, frames.shape[1:])
     if nav_shape is not None:
@@ -132,11 +102,10 @@ def open_eiger(path: Path, file: Any, nav_shape: tuple[int, int] | None) -> Open
     return Opened(FrameStack(frames, shape), axes, {}, notes, storage, mask)
 
 
-def _within(numbers: range, start: int, stop: int) -> range:
-    """Places in a forward range whose numbers lie from `start` to before `stop`."""
-    first = max(0, -(-(start - numbers.start) // numbers.step))
-    last = max(0, -(-(stop - numbers.start) // numbers.step))
-    return range(min(first, len(numbers)), min(last, len(numbers)))
+def eiger_parts(file: Any) -> list[str]:
+    """Names of a master file's links to its frames, in order; none if it is no master file."""
+    group = file.get("entry/data")
+    return sorted(n for n in group or () if re.fullmatch(r"data_\d+", n))
 
 
 def _linked(group: Any, names: list[str]) -> tuple[list[Any], list[str]]:
@@ -194,5 +163,5 @@ def _pixel_mask(file: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | No
         mask = file.get(place)
         if mask is not None and tuple(mask.shape) == tuple(shape):
             bad: npt.NDArray[np.bool_] = mask[()] != 0
-            return bad if bad.any() else None
+            return bad if 0 < bad.mean() < _MOST_BAD else None
     return None

@@ -13,7 +13,7 @@ import numpy as np
 from napari_polmap.errors import ScanChoiceError, ScanError
 from napari_polmap.io.arrangement import ArrangedView
 from napari_polmap.io.axes import Axis
-from napari_polmap.io.eiger import open_eiger
+from napari_polmap.io.eiger import eiger_parts, open_eiger
 from napari_polmap.io.hdf5_layouts import (
     Candidate,
     described_candidates,
@@ -103,7 +103,8 @@ def list_hdf5(path: Path) -> list[Candidate]:
 
     try:
         with h5py.File(path, "r") as file:
-            found = _candidates(file)
+            # The parts of a master file are no scans by themselves.
+            found = [] if eiger_parts(file) else _candidates(file)
     except READER_ERRORS as error:
         raise _hdf5_unreadable(path, error) from error
     return sorted(found, key=lambda c: -np.prod(c.shape, dtype=np.float64))

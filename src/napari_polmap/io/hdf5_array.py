@@ -64,6 +64,9 @@ class Hdf5Array:
     def __reduce__(self) -> tuple[Any, ...]:
         return Hdf5Array, (self._path, self._name, self.shape, self.dtype, self.chunksize)
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         slices, finish = forward_slices(key, self.shape)
         part: npt.NDArray[Any] = self._dataset()[slices]

@@ -133,10 +133,11 @@ def velox_candidates(file: Any) -> list[Candidate] | None:
 
 def matlab_candidates(file: Any) -> list[Candidate] | None:
     """Arrays of a MATLAB 7.3 file; stored column by column, so that all axes are reversed."""
-    if not any("MATLAB_class" in file[name].attrs for name in islice(file, _FEW_MEMBERS)):
+    members = islice(_members(file), _FEW_MEMBERS)
+    if not any("MATLAB_class" in item.attrs for _, item in members):
         return None
     found = []
-    for dataset in walk(file, [])[0]:
+    for dataset in walk(file, []):
         if "MATLAB_empty" not in dataset.attrs:
             order = list(range(dataset.ndim))[::-1]
             found.append(_candidate(dataset, axes=(Axis(),) * dataset.ndim, order=order))
@@ -202,7 +203,7 @@ def described_candidates(file: Any) -> list[Candidate]:
         If there is none, but links to other files that are not there.
     """
     missing: list[str] = []
-    datasets, _ = walk(file, missing)
+    datasets = walk(file, missing)
     if not datasets and missing:
         from pathlib import Path
 
@@ -235,7 +236,7 @@ def described_candidates(file: Any) -> list[Candidate]:
     return found
 
 
-def walk(file: Any, missing: list[str]) -> tuple[list[Any], int]:
+def walk(file: Any, missing: list[str]) -> list[Any]:
     """Numeric data sets of at least three axes, links followed, each once.
 
     Parameters
@@ -246,14 +247,11 @@ def walk(file: Any, missing: list[str]) -> tuple[list[Any], int]:
 
     Returns
     -------
-    datasets : list of h5py.Dataset
-    others : int
-        How many data sets are no candidates.
+    list of h5py.Dataset
     """
     import h5py
 
     found: list[Any] = []
-    others = 0
     seen: set[tuple[int, Any]] = set()
     waiting: list[tuple[Any, int]] = [(file, 0)]
     while waiting:
@@ -274,12 +272,9 @@ def walk(file: Any, missing: list[str]) -> tuple[list[Any], int]:
             if isinstance(item, h5py.Group):
                 if depth < _DEEPEST:
                     waiting.append((item, depth + 1))
-            elif isinstance(item, h5py.Dataset):
-                if _is_numeric(item) and item.ndim >= 3 and 0 not in item.shape:
-                    found.append(item)
-                else:
-                    others += 1
-    return found, others
+            elif isinstance(item, h5py.Dataset) and _is_numeric(item):
+                found.append(item)
+    return found
 
 
 def _candidate(dataset: Any, **about: Any) -> Candidate:
@@ -289,17 +284,22 @@ def _candidate(dataset: Any, **about: Any) -> Candidate:
 
 
 def _is_numeric(dataset: Any) -> bool:
-    kind = dataset.dtype.kind
-    return kind in "uifbc" or (kind == "V" and set(dataset.dtype.names or ()) == {"real", "imag"})
+    shape, dtype = dataset.shape, dataset.dtype
+    pairs = dtype.kind == "V" and set(dtype.names or ()) == {"real", "imag"}
+    return len(shape or ()) >= 3 and 0 not in shape and (dtype.kind in "uifbc" or pairs)
 
 
 def _groups(group: Any) -> Iterator[tuple[str, Any]]:
-    import h5py
+    return ((name, item) for name, item in _members(group) if not hasattr(item, "shape"))
 
+
+def _members(group: Any) -> Iterator[tuple[str, Any]]:
+    """What a group holds, without links that lead nowhere."""
     for name in group:
-        item = group.get(name)
-        if isinstance(item, h5py.Group):
-            yield name, item
+        try:
+            yield name, group[name]
+        except (KeyError, OSError):
+            continue
 
 
 def _count(group: Any, pattern: str) -> range:

@@ -15,16 +15,12 @@ import numpy as np
 
 from napari_polmap.errors import ScanError
 from napari_polmap.io.axes import Axis
-from napari_polmap.io.blockfile import check_blockfile
 from napari_polmap.io.hdf5 import hdf5_reader, open_hdf5
 from napari_polmap.io.kinds import is_hdf5, reader_name
 from napari_polmap.io.opened import READER_ERRORS, Opened, unreadable
 
 _logger = logging.getLogger(__name__)
 
-# Readers that load everything, although asked not to.
-_IN_MEMORY = ("TVIPS",)
-_LARGE_BYTES = 2**30
 # Readers whose files store blocks of positions compressed together.
 _HIERARCHICAL = ("ZSPY", "USID", "Delmic")
 
@@ -52,37 +48,23 @@ def open_file(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None
             return open_hdf5(path, nav_shape, dataset)
     else:
         name = reader_name(path)
-    if name == "Blockfile":
-        check_blockfile(path)
     try:
-        signals = _read(path, name, {})
-        chosen = _choose(path, signals, dataset)
-        if name == "TVIPS" and nav_shape is not None:
-            frames = int(np.prod(chosen["data"].shape[:-2]))
-            if nav_shape[0] * nav_shape[1] == frames:
-                chosen = _choose(path, _read(path, name, {"scan_shape": nav_shape}), dataset)
-        if _splits_detector(chosen["data"]) and name in ("Blockfile", "MRC", "DigitalMicrograph"):
-            chunks = ("auto",) * (chosen["data"].ndim - 2) + (-1, -1)
-            chosen = _choose(path, _read(path, name, {"chunks": chunks}), dataset)
+        chosen = _choose(path, _read(path, name), dataset)
     except READER_ERRORS as error:
         raise unreadable(path, error) from error
     opened = _ordered(chosen)
-    if name in _IN_MEMORY and path.stat().st_size > _LARGE_BYTES:
-        opened.warnings.append(
-            f"{path.suffix} files are read into memory whole; save large scans as .npy or .hspy."
-        )
     if opened.data.ndim >= 4:
         chunks = getattr(opened.data, "chunksize", ()) if name in _HIERARCHICAL else ()
         opened.storage = (int(chunks[-4]), int(chunks[-3])) if chunks else (1, 1)
     return opened
 
 
-def _read(path: Path, name: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _read(path: Path, name: str) -> list[dict[str, Any]]:
     from rsciio import IO_PLUGINS
 
     plugin = next(plugin for plugin in IO_PLUGINS if plugin["name"] == name)
     reader = import_module(str(plugin["api"])).file_reader
-    options = dict(options)
+    options: dict[str, Any] = {}
     if name == "ZSPY":
         options["mode"] = "r"
     if "show_progressbar" in inspect.signature(reader).parameters:
@@ -162,10 +144,6 @@ def _ordered(signal: Mapping[str, Any]) -> Opened:
         data = data[tuple(0 if i in single else slice(None) for i in range(data.ndim))]
         axes = [axis for i, axis in enumerate(axes) if i not in single]
     return Opened(data, tuple(axes), _plain(signal.get("metadata", {})))
-
-
-def _splits_detector(data: Any) -> bool:
-    return any(len(chunks) > 1 for chunks in getattr(data, "chunks", ())[-2:])
 
 
 def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,19 @@ from napari_polmap.calibration import Calibration
 from napari_polmap.errors import ScanError, reason
 from napari_polmap.io.arrangement import Arrangement
 from napari_polmap.io.axes import Axis, calibrate
+from napari_polmap.io.blockfile import open_blockfile
 from napari_polmap.io.dm import open_dm
+from napari_polmap.io.empad import open_empad
 from napari_polmap.io.frames import check_scan_shape
-from napari_polmap.io.kinds import KNOWN
+from napari_polmap.io.kinds import KNOWN, reader_name
 from napari_polmap.io.maps import is_map
 from napari_polmap.io.mib import open_mib
+from napari_polmap.io.mrc import open_mrc
 from napari_polmap.io.opened import Opened, unreadable
 from napari_polmap.io.rosetta import open_file
 from napari_polmap.io.sidecar import load_sidecar, opened_as_kept
 from napari_polmap.io.tiff_folder import ENDINGS, TiffFolder, open_stack, tiff_names
+from napari_polmap.io.tvips import open_tvips
 from napari_polmap.scan import Scan
 
 
@@ -130,6 +134,7 @@ def _load(path: Path, values: Mapping[str, Any], arrangement: Arrangement) -> Sc
         path=path,
         metadata={**metadata, "axes_center_px": center},
         warnings=(*opened.warnings, *arranged.warnings, *warnings),
+        bad_pixels=None if arrangement.axes else opened.bad_pixels,
         storage=arranged.storage,
         reading=arrangement.options(),
         file_calibration=calibration,
@@ -153,18 +158,16 @@ def _open(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) ->
             f"{path} is only a pointer to a file kept by Git LFS; fetch it with 'git lfs pull'."
         )
     ending = path.suffix.lower()
-    if dataset is not None and ending in (".npy", ".mib", *ENDINGS):
-        raise _no_datasets(path, dataset)
-    if ending == ".npy":
-        return _open_npy(path)
-    if ending == ".mib":
-        return open_mib(path, nav_shape)
     if ending in (".dm3", ".dm4"):
         return open_dm(path, dataset)
-    if ending in ENDINGS:
-        data = open_stack(path)
-        return Opened(data, (Axis(),) * data.ndim)
-    return open_file(path, nav_shape, dataset)
+    open_one = _OPENERS.get(ending)
+    if ending == ".xml" and reader_name(path) == "EMPAD":
+        open_one = open_empad
+    if open_one is None:
+        return open_file(path, nav_shape, dataset)
+    if dataset is not None:
+        raise _no_datasets(path, dataset)
+    return open_one(path, nav_shape)
 
 
 def _open_folder(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) -> Opened:
@@ -188,7 +191,7 @@ def _no_datasets(path: Path, dataset: str) -> ScanError:
     return ScanError(f"{path} holds one data set only, so there is no {dataset!r}; leave it out.")
 
 
-def _open_npy(path: Path) -> Opened:
+def _open_npy(path: Path, _: tuple[int, int] | None) -> Opened:
     try:
         data = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, TypeError) as error:
@@ -196,6 +199,22 @@ def _open_npy(path: Path) -> Opened:
     if not isinstance(data, np.ndarray):
         raise ScanError(f"{path} is an archive of several arrays; save the scan's as .npy.")
     return Opened(data, (Axis(),) * data.ndim)
+
+
+def _open_stack(path: Path, _: tuple[int, int] | None) -> Opened:
+    data = open_stack(path)
+    return Opened(data, (Axis(),) * data.ndim)
+
+
+_OPENERS: dict[str, Callable[[Path, tuple[int, int] | None], Opened]] = {
+    ".npy": _open_npy,
+    ".mib": open_mib,
+    ".mrc": open_mrc,
+    ".tvips": open_tvips,
+    ".blo": lambda path, _: open_blockfile(path),
+    **dict.fromkeys(ENDINGS, _open_stack),
+}
+"""Files of one data set that are read without RosettaSciIO."""
 
 
 def _bad_pixels(
