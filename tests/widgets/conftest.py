@@ -39,6 +39,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("POLMAP_CLASSIFIERS", str(tmp_path / "classifiers"))
+    monkeypatch.setenv("POLMAP_CONFIG", str(tmp_path / "config"))
 
 
 @pytest.fixture

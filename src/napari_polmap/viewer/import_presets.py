@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import Counter
@@ -129,7 +130,7 @@ def load_presets() -> list[Preset]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         presets = [Preset.from_dict(values) for values in content["presets"]]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PolmapError(
@@ -174,7 +175,8 @@ def _write(presets: list[Preset]) -> None:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise PolmapError(unwritable(f"The file of import presets {path}", path, error)) from error
 
 

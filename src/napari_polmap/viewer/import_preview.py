@@ -39,6 +39,8 @@ class Facts:
         The options among ``dataset`` and ``axes`` it was looked at with.
     arrays : tuple of StoredArray
         What can be chosen as the data set.
+    dataset : str or None
+        The first of several that would do, where the file cannot be opened without one.
     lengths : tuple of int
         Of the axes before the last four.
     own_shape : (int, int) or None
@@ -50,6 +52,7 @@ class Facts:
     path: Path
     choice: Mapping[str, Any]
     arrays: tuple[StoredArray, ...]
+    dataset: str | None
     lengths: tuple[int, ...]
     own_shape: tuple[int, int] | None
     shapes: tuple[ScanShape, ...]
@@ -163,36 +166,37 @@ def survey(path: Path, choice: Mapping[str, Any], known: Facts | None = None) ->
     PolmapError
         If the file holds no scan.
     """
-    same_file = known is not None and known.path == path
-    arrays = known.arrays if known is not None and same_file else list_arrays(path)
+    arrays = known.arrays if known is not None and known.path == path else list_arrays(path)
     options = dict(choice)
     lengths: tuple[int, ...] = ()
     own: tuple[int, int] | None = None
+    shapes: list[ScanShape] = []
     # One more choice with each try: data set, index, shape.
-    for _ in range(4):
+    for _ in range(3):
         try:
-            scan = _load(path, options)
+            own = _as_stored(_load(path, options).scan_shape, choice.get("axes"))
+            shapes = scan_shapes(own[0] * own[1], [own])
+            break
         except ScanShapeError as error:
             hints = [shape for shape in error.candidates[:1] if shape != _likeliest(error.frames)]
-            return Facts(
-                path, choice, arrays, lengths, None, tuple(scan_shapes(error.frames, hints))
-            )
+            shapes = scan_shapes(error.frames, hints)
+            break
         except ScanChoiceError as error:
             if error.datasets and "dataset" not in options:
                 options["dataset"] = error.datasets[0]
-                continue
-            if error.lengths and "index" not in options:
+            elif error.lengths and "index" not in options:
                 lengths = error.lengths
                 options["index"] = (0,) * len(lengths)
-                continue
-            raise
-        own = scan.scan_shape
-        order = AxesOrder.parse(choice.get("axes"))
-        if order is not None and order.scan_swapped:
-            own = own[::-1]
-        break
-    shapes = scan_shapes(own[0] * own[1], [own]) if own is not None else []
-    return Facts(path, choice, arrays, lengths, own, tuple(shapes))
+            else:
+                raise
+    dataset = None if "dataset" in choice else options.get("dataset")
+    return Facts(path, choice, arrays, dataset, lengths, own, tuple(shapes))
+
+
+def _as_stored(scan_shape: tuple[int, int], axes: str | None) -> tuple[int, int]:
+    order = AxesOrder.parse(axes)
+    swapped = order is not None and order.scan_swapped
+    return scan_shape[::-1] if swapped else scan_shape
 
 
 def _likeliest(frames: int) -> tuple[int, int]:
@@ -203,6 +207,8 @@ def _likeliest(frames: int) -> tuple[int, int]:
 def completed(options: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     """Options with those added that the file cannot be opened without, the likeliest ones."""
     full = dict(options)
+    if facts.dataset is not None:
+        full.setdefault("dataset", facts.dataset)
     if len(facts.lengths) != len(_tuple(full.get("index"))):
         full.pop("index", None)
         if facts.lengths:

@@ -18,7 +18,7 @@ _BACKGROUND = QColor(20, 22, 27)
 _MARK = QColor(255, 200, 60)
 _ARROW = QColor(120, 200, 255)
 _TEXT = QColor(150, 155, 165)
-_ARROW_PX, _INSET_PX = 24, 30
+_ARROW_PX, _INSET_PX = 22, 42
 _LARGEST_RATIO = 8
 _STEPS = {
     Qt.Key.Key_Left: (0, -1),

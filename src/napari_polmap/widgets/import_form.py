@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QListWidget,
     QSpinBox,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -26,7 +27,8 @@ from napari_polmap.viewer.import_preview import Facts
 from napari_polmap.widgets.parts import button, combo, row
 
 _ORDERS = {False: "scan, then detector", True: "detector, then scan"}
-_LIST_PX = 92
+_LIST_PX = 104
+_NUMBER_PX = 44
 _MASKS = "Images (*.tif *.tiff *.npy)"
 
 
@@ -41,10 +43,13 @@ class ImportForm(QWidget):
         self._shapes: tuple[ScanShape, ...] = ()
         self._own: tuple[int, int] | None = None
         self._other_axes: str | None = None
-        self._form = QFormLayout(self)
-        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form = QFormLayout()
         self._form.setVerticalSpacing(5)
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 8, 0)
+        outer.addLayout(self._form)
+        outer.addStretch(1)
         self._add_array()
         self._add_shape()
         self._add_axes()
@@ -72,10 +77,13 @@ class ImportForm(QWidget):
         self.shape.textEdited.connect(self._type_shape)
         self.flyback = QSpinBox()
         self.flyback.setRange(0, 9999)
+        self.flyback.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.flyback.setFixedWidth(_NUMBER_PX)
+        self.flyback.setStyleSheet("QSpinBox { min-width: 20px; padding: 1px 2px; }")
         self.flyback.setToolTip("Columns to cut from the end of each recorded row")
         self.flyback.valueChanged.connect(self._tell)
         self._form.addRow("Scan shape", self.shapes)
-        self._form.addRow("", row(self.shape, "cut", self.flyback, "columns"))
+        self._form.addRow("", row(self.shape, "cut", self.flyback, "flyback"))
 
     def _add_axes(self) -> None:
         self.order = combo("Which axes come first in the file")
