@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from napari_polmap.viewer.preferences import PLUGIN
 
 
 def place_beside(left: QWidget, right: QWidget) -> bool:
@@ -28,6 +32,33 @@ def place_beside(left: QWidget, right: QWidget) -> bool:
     # Widths hold only once the window has laid the new row out.
     QTimer.singleShot(0, lambda: window.resizeDocks(docks, widths, Qt.Orientation.Horizontal))
     return True
+
+
+def open_beside(viewer: Any, name: str, right: QWidget) -> QWidget | None:
+    """Open one of the plugin's docks, to the left of another where it is not open yet.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or None
+    name : str
+        The dock's name in the manifest.
+    right : QWidget
+        A widget inside a dock of the viewer's window.
+
+    Returns
+    -------
+    QWidget or None
+        The dock's widget; None where there is no window.
+    """
+    window = getattr(viewer, "window", None)
+    if window is None:
+        return None
+    known = list(window.dock_widgets.values())
+    opened = window.add_plugin_dock_widget(PLUGIN, name)[1]
+    widget: QWidget = getattr(opened, "__wrapped__", opened)
+    if widget not in known:
+        place_beside(widget, right)
+    return widget
 
 
 def _dock_of(widget: QWidget) -> QDockWidget | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,13 @@ _VALUES = (
     ),
 )
 _CENTER = "Center (ky, kx) of the bright-field disk; pixel centers are integers"
+_ELLIPSE = (
+    "Elliptical distortion: longer over shorter axis of the disk, and the angle of the longer one, "
+    "counter-clockwise from +kx"
+)
+_DESCAN = "How far the beam wanders over the detector while it scans, from corner to corner"
+_CIRCLE = "none"
+_LARGEST_RATIO = 2.0
 _FLIP = "Reverse the detector's rows (ky) before the rotation"
 
 
@@ -91,6 +99,19 @@ class CalibrationForm(QWidget):
         self.flip.setToolTip(_FLIP)
         self.flip.toggled.connect(lambda on: self.value_changed.emit("flip", on))
         self._place("flip", "Flip", self.flip, _FLIP)
+        self.ratio = _field("", 4, False)
+        self.ratio.setRange(1.0, _LARGEST_RATIO)
+        self.ratio.setSpecialValueText(_CIRCLE)
+        self.angle = _field("°", 1, True, always=True)
+        for field in (self.ratio, self.angle):
+            field.setToolTip(_ELLIPSE)
+            field.valueChanged.connect(self._ellipse_edited)
+        ellipse = QWidget()
+        ellipse.setLayout(row(self.ratio, self.angle, spacing=3))
+        self._place("ellipse", "Ellipse", ellipse, _ELLIPSE)
+        self.descan = QLabel()
+        self.descan.setToolTip(_DESCAN)
+        self._place("descan_px", "Descan", self.descan, _DESCAN)
 
     def _add(self, value: _Value) -> None:
         field = _field(value.unit, value.decimals, value.signed, always=value.always)
@@ -122,7 +143,17 @@ class CalibrationForm(QWidget):
         if known or ky == kx:
             self.value_changed.emit("center_px", (ky, kx) if known else None)
 
-    def show_calibration(self, calibration: Calibration, loaded: Calibration) -> None:
+    def _ellipse_edited(self) -> None:
+        ratio = self.ratio.value()
+        self.value_changed.emit("ellipse", (ratio, self.angle.value()) if ratio > 1 else None)
+
+    def show_calibration(
+        self,
+        calibration: Calibration,
+        loaded: Calibration,
+        errors: Mapping[str, tuple[Any, Any]] | None = None,
+        way: float | None = None,
+    ) -> None:
         """Show values and where they came from.
 
         Parameters
@@ -130,6 +161,10 @@ class CalibrationForm(QWidget):
         calibration : Calibration
         loaded : Calibration
             As the file had it; tells which values can be reset.
+        errors : mapping of str to (value, error), optional
+            Measured values with their standard errors.
+        way : float, optional
+            How far the descan moves the beam over the scan in pixels.
         """
         for name, field in self.fields.items():
             _set(field, getattr(calibration, name))
@@ -138,11 +173,34 @@ class CalibrationForm(QWidget):
         _set(self.center_kx, center[1])
         with QSignalBlocker(self.flip):
             self.flip.setChecked(calibration.flip)
+        ratio, angle = calibration.ellipse or (None, 0.0)
+        _set(self.ratio, ratio)
+        _set(self.angle, angle)
+        self.angle.setEnabled(ratio is not None)
+        self.descan.setText("none" if way is None else f"{way:.2f} px")
         for name, label in self.sources.items():
             source = calibration.sources.get(name, "")
-            label.setText(source)
+            value, error = (errors or {}).get(name, (None, None))
+            told = (
+                error is not None and source == "measured" and value == getattr(calibration, name)
+            )
+            label.setText(f"{source} {_accuracy(error)}" if told else source)
             label.setEnabled(source == "user")
-            self.resets[name].setVisible(source == "user" and calibration != loaded)
+            changed = getattr(calibration, name) != getattr(loaded, name)
+            back = source == "user" or (source == "measured" and name in loaded.sources)
+            offered = back or (changed and name in loaded.sources) or self._extra(name, calibration)
+            self.resets[name].setVisible(offered)
+
+    @staticmethod
+    def _extra(name: str, calibration: Calibration) -> bool:
+        """Whether a correction is made that can be left out."""
+        return name in ("descan_px", "ellipse") and getattr(calibration, name) is not None
+
+
+def _accuracy(error: Any) -> str:
+    """A standard error, the larger of two, in two digits at most."""
+    largest = max(error) if isinstance(error, tuple) else float(error)
+    return f"± {largest:.1g}"
 
 
 def _field(unit: str, decimals: int, signed: bool, *, always: bool = False) -> QDoubleSpinBox:

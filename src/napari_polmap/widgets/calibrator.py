@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from napari.utils.notifications import show_error, show_warning
-from qtpy.QtCore import QObject, Signal
 
 from napari_polmap.errors import PolmapError
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.jobs import iter_measure
 from napari_polmap.viewer.keeper import Keeper
 from napari_polmap.viewer.session import Session
+from napari_polmap.widgets.bridge import Bridge
 from napari_polmap.widgets.jobs import Activity, Jobs
 
 MEASURE = "measure"
@@ -34,7 +33,7 @@ class Calibrator(Jobs):
         super().__init__()
         self.session = Session.of(viewer)
         self.keeper: Keeper | None = None
-        self._bridge = _Bridge()
+        self._bridge = Bridge()
         self._users: set[int] = set()
         self._measured: Scan | None = None
 
@@ -48,16 +47,16 @@ class Calibrator(Jobs):
 
     # While a dock is open
 
-    def join(self, user: object) -> None:
-        """Work for a dock, until it leaves."""
+    def join(self, user: int) -> None:
+        """Work for a dock (its ``id``), until it leaves."""
         if not self._users:
             self.keeper = Keeper(self.session, self._bridge.deliver, show_warning)
             self.session.scan_opened.connect(self._on_scan_opened)
-        self._users.add(id(user))
+        self._users.add(user)
 
-    def leave(self, user: object) -> None:
+    def leave(self, user: int) -> None:
         """End the work with the last dock; what is to be kept is kept."""
-        self._users.discard(id(user))
+        self._users.discard(user)
         if not self._users and self.keeper is not None:
             self.session.scan_opened.disconnect(self._on_scan_opened, missing_ok=True)
             self.drop_all()
@@ -110,6 +109,12 @@ class Calibrator(Jobs):
         """Take the user's values; impossible ones are told and change nothing."""
         self._told(lambda: self.session.set_calibration(**values))
 
+    def take_measured(
+        self, text: str, values: Mapping[str, Any], errors: Mapping[str, Any] | None = None
+    ) -> None:
+        """Take measured values, with their standard errors where known."""
+        self._told(lambda: self.session.take_measured(text, values, errors))
+
     def set_bad_pixels(self, mask: Any, text: str = "bad pixels") -> None:
         """Mask other pixels; an impossible mask is told and changes nothing."""
         self._told(lambda: self.session.set_bad_pixels(mask, text))
@@ -150,22 +155,3 @@ class Calibrator(Jobs):
             change()
         except PolmapError as error:
             show_error(str(error))
-
-
-class _Bridge(QObject):
-    """Hands calls from other threads to the window's."""
-
-    _calls = Signal(object)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._calls.connect(self._run)
-
-    def deliver(self, call: Callable[[], None]) -> None:
-        """Run a function in the window's thread, later."""
-        # The window may be gone by the time a thread is done.
-        with contextlib.suppress(RuntimeError):
-            self._calls.emit(call)
-
-    def _run(self, call: Callable[[], None]) -> None:
-        call()

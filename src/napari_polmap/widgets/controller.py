@@ -11,29 +11,26 @@ from psygnal import Signal
 from napari_polmap.errors import PolmapError, ScanChoiceError
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.jobs import (
-    ImageStep,
-    iter_images,
     iter_load_classifier,
     iter_open,
     iter_open_again,
     iter_warm_up,
-    preset_detector,
 )
 from napari_polmap.viewer.manager import LayerManager
 from napari_polmap.viewer.preview import Image
 from napari_polmap.viewer.reader import follow
 from napari_polmap.viewer.regions import RegionWatcher
-from napari_polmap.viewer.session import DRAWN, Session, ShapeQuestion
+from napari_polmap.viewer.session import Session, ShapeQuestion
 from napari_polmap.viewer.tags import Role
 from napari_polmap.widgets.calibrator import Calibrator
+from napari_polmap.widgets.imager import Imager
 from napari_polmap.widgets.jobs import Activity, Jobs
 
-BRIGHT_FIELD = "bright field"
 WARM_UP = "warm-up"
 
 
 class Controller(Jobs):
-    """Starts and ends the dock's background jobs for opening, calibration, images, classifiers.
+    """Starts and ends the dock's background jobs for opening scans and reading classifiers.
 
     Parameters
     ----------
@@ -47,18 +44,16 @@ class Controller(Jobs):
         super().__init__()
         follow(viewer)
         self.calibrator = Calibrator.of(viewer)
-        self.calibrator.join(self)
+        self.calibrator.join(id(self))
+        self.imager = Imager.of(viewer)
+        self.imager.join(self)
         self.manager = LayerManager.of(viewer)
         self.session = Session.of(viewer)
         self.regions = RegionWatcher(viewer)
-        self.detector_kind = BRIGHT_FIELD
-        self.center_of_mass = False
-        self._imaged: tuple[Any, ...] | None = None
         self._connections: list[tuple[Any, Callable[..., None]]] = [
             (self.session.scan_opened, self._on_scan_opened),
-            (self.session.scan_changed, self._on_scan_changed),
-            (self.session.detector_changed, self._on_detector),
             (self.calibrator.activity_changed, self.activity_changed.emit),
+            (self.imager.activity_changed, self.activity_changed.emit),
             (self.activity_changed, self._warm_up),
         ]
         for signal, slot in self._connections:
@@ -73,13 +68,14 @@ class Controller(Jobs):
             signal.disconnect(slot, missing_ok=True)
         self._connections = []
         self.drop_all()
-        self.calibrator.leave(self)
+        self.calibrator.leave(id(self))
+        self.imager.leave(self)
         self.regions.close()
 
     @property
     def busy(self) -> bool:
-        """Whether any job is under way, here or in the calibration."""
-        return super().busy or self.calibrator.busy
+        """Whether any job is under way, here, in the calibration or for images."""
+        return super().busy or self.calibrator.busy or self.imager.busy
 
     def _warm_up(self) -> None:
         """Once, when there is a scan and nothing else is to be done."""
@@ -143,9 +139,6 @@ class Controller(Jobs):
             self.session.calibration_edited.emit()
 
     def _on_scan_opened(self) -> None:
-        self.drop("images")
-        self._imaged = None
-        self.detector_kind = BRIGHT_FIELD
         if self.session.scan is not None:
             self.calibrator.measure()
         elif self.session.map is not None:
@@ -176,68 +169,6 @@ class Controller(Jobs):
             # The map can be looked at without its scan.
             on_failed=lambda _: None,
         )
-
-    # Images
-
-    def choose_detector(self, kind: str) -> None:
-        """Choose a preset of the virtual detector."""
-        self.detector_kind = kind
-        scan = self.session.scan
-        if scan is not None and kind != DRAWN:
-            detector = preset_detector(kind, scan.calibration, scan.detector_shape)
-            if detector is not None:
-                self.session.set_detector(detector)
-
-    def set_center_of_mass(self, wanted: bool) -> None:
-        """Compute the center of mass too."""
-        self.center_of_mass = wanted
-        for role in (Role.COM_KY, Role.COM_KX):
-            self.manager.show(role, wanted)
-        self._make_images()
-
-    def _on_scan_changed(self) -> None:
-        if self.session.scan is not None and not self.calibrator.measuring:
-            if self.session.detector is None or self.session.detector.kind != DRAWN:
-                self.choose_detector(self.detector_kind)
-            else:
-                self._make_images()
-
-    def _on_detector(self) -> None:
-        if self.session.detector is not None:
-            self.detector_kind = self.session.detector.kind
-        self._make_images()
-
-    def _make_images(self) -> None:
-        scan, detector = self.session.scan, self.session.detector
-        if scan is None or detector is None:
-            return
-        center = scan.calibration.center_px
-        wanted = (
-            scan.data.name,
-            scan.bad_pixels_sha256,
-            detector.mask.tobytes(),
-            self.center_of_mass and center,
-        )
-        if wanted == self._imaged:
-            return
-        self._imaged = wanted
-        self.start(
-            "images",
-            Activity(f"Virtual image: {detector.kind}", 0, 1),
-            iter_images,
-            scan,
-            detector.mask,
-            self.center_of_mass,
-            on_steps=self._take_images,
-        )
-
-    def _take_images(self, steps: list[ImageStep]) -> None:
-        last = steps[-1]
-        for role, image in last.images.items():
-            self.session.set_image(role, image)
-        if self.session.detector is not None:
-            text = f"Virtual image: {self.session.detector.kind}"
-            self.tell("images", Activity(text, last.done, last.total))
 
     # Classifier
 

@@ -147,6 +147,14 @@ def button(text: str, tooltip: str) -> QPushButton:
     return made
 
 
+def toggle(text: str, tooltip: str) -> QPushButton:
+    """A push button that stays down, with a tooltip."""
+    made = button(text, tooltip)
+    made.setCheckable(True)
+    made.setStyleSheet("QPushButton:checked { background: palette(highlight); }")
+    return made
+
+
 def combo(tooltip: str) -> QComboBox:
     """A list to choose from that does not ask for the width of its longest entry."""
     made = QComboBox()

@@ -14,9 +14,8 @@ import napari.viewer
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
-from napari_polmap.viewer.preferences import PLUGIN
 from napari_polmap.viewer.session import Session
-from napari_polmap.widgets.arrange import place_beside
+from napari_polmap.widgets.arrange import open_beside
 from napari_polmap.widgets.classifier_section import ClassifierSection
 from napari_polmap.widgets.controller import WARM_UP, Controller
 from napari_polmap.widgets.detector_section import DetectorSection
@@ -77,6 +76,8 @@ class PolarizationDock(QWidget):
         for signal, slot in self._connections:
             signal.connect(slot)
         self.detector_section.patterns.clicked.connect(self.show_patterns)
+        self.scan_section.calibrate.clicked.connect(self.show_calibration)
+        self.detector_section.imaging.clicked.connect(self.show_imaging)
         self.run_section.force.toggled.connect(self.run_section.refresh)
         # Without a reference to the dock itself, which is gone when this is called.
         self.destroyed.connect(partial(_close, self._connections, self.controller, self.runs))
@@ -133,13 +134,17 @@ class PolarizationDock(QWidget):
         DiffractionDock or None
             None where there is no window.
         """
-        viewer = self._viewer()
-        if viewer is None or getattr(viewer, "window", None) is None:
-            return None
-        widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Diffraction")[1]
-        patterns = getattr(widget, "__wrapped__", widget)
-        place_beside(patterns, self)
-        return patterns
+        return open_beside(self._viewer(), "Diffraction", self)
+
+    def show_calibration(self) -> QWidget | None:
+        """Open the dock "Calibration" beside this one.
+
+        Returns
+        -------
+        CalibrationDock or None
+            None where there is no window.
+        """
+        return open_beside(self._viewer(), "Calibration", self)
 
     def fit_view(self) -> None:
         """Fit the view to the canvas, once the window has made room for the dock."""
@@ -210,7 +215,13 @@ class PolarizationDock(QWidget):
     def _on_activity(self) -> None:
         self.detector_section.refresh()
         apart = (MAP, REGION, WARM_UP)
-        others = [a for name, a in self.controller.activities.items() if name not in apart]
+        controller = self.controller
+        at_work = {
+            **controller.imager.activities,
+            **controller.calibrator.activities,
+            **controller.activities,
+        }
+        others = [a for name, a in at_work.items() if name not in apart]
         self.activity.setVisible(bool(others))
         if others:
             last = others[-1]

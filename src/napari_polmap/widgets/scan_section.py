@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from qtpy.QtWidgets import QWidget
 
-from qtpy.QtWidgets import QLabel, QWidget
-
+from napari_polmap.calibration import Calibration
+from napari_polmap.viewer.calibration_history import labeled
 from napari_polmap.viewer.session import Session
-from napari_polmap.widgets.calibration_form import CalibrationForm
 from napari_polmap.widgets.controller import Controller
 from napari_polmap.widgets.import_dialog import ImportDialog
 from napari_polmap.widgets.parts import (
@@ -23,6 +22,18 @@ from napari_polmap.widgets.parts import (
 from napari_polmap.widgets.shape_question import ShapeQuestionForm
 
 _NO_SCAN = "No scan yet. Open one here, by File > Open, or drop a file on the window."
+
+
+_CHECKED = (
+    "step_nm",
+    "lattice_nm",
+    "energy_kv",
+    "semi_angle_mrad",
+    "center_px",
+    "radius_px",
+    "rotation_deg",
+)
+"""Values that a map depends on most."""
 
 
 class ScanSection(Section):
@@ -56,15 +67,18 @@ class ScanSection(Section):
         self.add(self.question)
         self.warnings = Notice()
         self.add(self.warnings)
-        self.calibration = Section("Calibration", open_=False)
-        self.summary = QLabel()
-        self.summary.setWordWrap(True)
-        self.form = CalibrationForm()
-        self.calibration.add(self.form)
-        self.add(self.summary)
-        self.add(self.calibration)
-        self.form.value_changed.connect(self._edit)
-        self.form.reset.connect(controller.calibrator.reset)
+        self.summary = wrapped("")
+        self.calibrate = button(
+            "Calibrate…",
+            "Open the dock “Calibration”: all values with where they came from, the disk, descan, "
+            "bad pixels, the lattice and the detector's rotation",
+        )
+        line = row(self.summary, self.calibrate)
+        line.setStretch(0, 1)
+        self.add(line)
+        self.doubts = wrapped("")
+        self.doubts.setEnabled(False)
+        self.add(self.doubts)
         self.refresh()
 
     def _ask_file(self) -> None:
@@ -80,18 +94,13 @@ class ScanSection(Section):
                 options[name] = getattr(scan.calibration, name)
         show_dialog(ImportDialog(self.controller, self, path=scan.path, options=options))
 
-    def _edit(self, name: str, value: Any) -> None:
-        self.controller.calibrator.set_calibration(**{name: value})
-        # An impossible value goes back to what holds.
-        self.refresh()
-
     def refresh(self) -> None:
         """Show the session's scan."""
         scan, polarization_map = self.session.scan, self.session.map
         self.question.refresh()
-        self.calibration.setVisible(scan is not None)
         self.place.setVisible(scan is not None and scan.path is not None)
-        self.summary.setVisible(scan is not None)
+        for widget in (self.summary, self.calibrate, self.doubts):
+            widget.setVisible(scan is not None)
         if scan is None:
             self.warnings.tell([])
             self.name.set_full("" if polarization_map is None else "Saved map")
@@ -106,7 +115,9 @@ class ScanSection(Section):
         )
         self.warnings.tell(list(scan.warnings))
         self.summary.setText(_summary(scan.calibration))
-        self.form.show_calibration(scan.calibration, self.session.loaded)
+        doubts = _doubts(scan.calibration)
+        self.doubts.setText(doubts)
+        self.doubts.setVisible(bool(doubts))
 
     def _map_facts(self) -> str:
         identity = None if self.session.map is None else self.session.map.scan
@@ -118,7 +129,19 @@ class ScanSection(Section):
         )
 
 
-def _summary(calibration: Any) -> str:
+def _doubts(calibration: Calibration) -> str:
+    """Which values nobody confirmed."""
+    measured = [name for name in _CHECKED if calibration.sources.get(name) == "measured"]
+    unknown = [name for name in _CHECKED if name not in calibration.sources]
+    parts = [
+        f"{text}: {labeled(names)}."
+        for text, names in (("Only measured", measured), ("Not known", unknown))
+        if names
+    ]
+    return " ".join(parts)
+
+
+def _summary(calibration: Calibration) -> str:
     """The values that decide whether a classifier applies, in one line."""
     known = [
         (calibration.step_nm, "step {:.4g} nm"),
