@@ -78,12 +78,15 @@ def test_more_axes_than_four() -> None:
 
 def test_missing_part_of_a_format_of_two_files(tmp_path: Path) -> None:
     (tmp_path / "map4x4.xml").write_bytes((FOLDER / "empad/map4x4.xml").read_bytes())
-    with pytest.raises(ScanError, match=r"cannot be read"):
+    with pytest.raises(ScanError, match=r"scan_x4_y4\.raw, but that file is not beside it"):
         load_scan(tmp_path / "map4x4.xml")
     raw = (FOLDER / "empad/scan_x4_y4.raw").read_bytes()
     (tmp_path / "scan_x4_y4.raw").write_bytes(raw[: len(raw) // 2])
-    with pytest.raises(ScanError, match=r"cannot be read"):
+    with pytest.raises(ScanShapeError, match=r"8 of 16 frames.*nav_shape such as \(2, 4\)"):
         load_scan(tmp_path / "map4x4.xml")
+    scan = load_scan(tmp_path / "map4x4.xml", nav_shape=(2, 4), measure=False)
+    assert scan.shape == (2, 4, 128, 128)
+    assert "only the first 2 x 4" in scan.warnings[0]
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.95])

@@ -78,13 +78,10 @@ class Joined:
         self.dtype = parts[0].dtype
 
     def cut(self, start: int, count: int) -> Joined:
-        """Some of the frames."""
+        """Some of the frames, of parts that are memory maps."""
         bounds = zip(self._parts, self._starts[:-1].tolist(), strict=True)
         return Joined(
-            [
-                part[max(0, start - low) : max(0, min(len(part), start + count - low))]
-                for part, low in bounds
-            ]
+            [part[max(0, start - low) : max(0, start + count - low)] for part, low in bounds]
         )
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:

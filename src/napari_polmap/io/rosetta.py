@@ -46,8 +46,15 @@ def open_file(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None
         name = hdf5_reader(path)
         if name is None:
             return open_hdf5(path, nav_shape, dataset)
-    else:
-        name = reader_name(path)
+        try:
+            return _open(path, name, dataset)
+        except ScanError:
+            # Only its names looked like that layout.
+            return open_hdf5(path, nav_shape, dataset)
+    return _open(path, reader_name(path), dataset)
+
+
+def _open(path: Path, name: str, dataset: str | None) -> Opened:
     try:
         chosen = _choose(path, _read(path, name), dataset)
     except READER_ERRORS as error:
