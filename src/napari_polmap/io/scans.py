@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_polmap.calibration import Calibration
 from napari_polmap.errors import ScanError, reason
 from napari_polmap.io.arrangement import Arrangement
-from napari_polmap.io.axes import Axis, calibrate
+from napari_polmap.io.axes import Axis, backward_axes, calibrate
 from napari_polmap.io.blockfile import open_blockfile
 from napari_polmap.io.dm import open_dm
 from napari_polmap.io.empad import open_empad
@@ -109,8 +109,10 @@ def load_scan(
     scan, kept = opened_as_kept(open_, given, kept, warnings)
     if kept is not None:
         scan = kept.applied(scan, values, bad_pixels=bad_pixels is None)
+    if isinstance(bad_pixels, str | Path):
+        bad_pixels = load_mask(bad_pixels)
     if bad_pixels is not None:
-        scan = scan.with_bad_pixels(_bad_pixels(bad_pixels))
+        scan = scan.with_bad_pixels(np.asarray(bad_pixels) != 0)
     if warnings:
         scan = scan.with_calibration(scan.calibration, (*scan.warnings, *warnings))
     rows, columns = scan.scan_shape
@@ -126,6 +128,7 @@ def load_scan(
 def _load(path: Path, values: Mapping[str, Any], arrangement: Arrangement) -> Scan:
     opened = _open(path, arrangement.nav_shape, arrangement.dataset)
     arranged = arrangement.apply(str(path), opened.data, opened.axes, opened.storage)
+    backward = () if arrangement.axes else backward_axes(opened.axes)
     metadata, energy_kv = opened.metadata, values.get("energy_kv")
     calibration, center, warnings = calibrate(arranged.axes, metadata, energy_kv)
     return Scan(
@@ -133,7 +136,7 @@ def _load(path: Path, values: Mapping[str, Any], arrangement: Arrangement) -> Sc
         calibration.updated("user", **values) if values else calibration,
         path=path,
         metadata={**metadata, "axes_center_px": center},
-        warnings=(*opened.warnings, *arranged.warnings, *warnings),
+        warnings=(*opened.warnings, *arranged.warnings, *backward, *warnings),
         bad_pixels=None if arrangement.axes else opened.bad_pixels,
         storage=arranged.storage,
         reading=arrangement.options(),
@@ -217,14 +220,15 @@ _OPENERS: dict[str, Callable[[Path, tuple[int, int] | None], Opened]] = {
 """Files of one data set that are read without RosettaSciIO."""
 
 
-def _bad_pixels(
-    bad_pixels: npt.ArrayLike | str | Path | None,
-) -> npt.NDArray[np.bool_] | None:
-    if bad_pixels is None:
-        return None
-    if not isinstance(bad_pixels, str | Path):
-        return np.asarray(bad_pixels) != 0
-    path = Path(bad_pixels).expanduser()
+def load_mask(path: str | Path) -> npt.NDArray[np.bool_]:
+    """Read an image of bad pixels (.npy or TIFF): true where it is not zero.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read.
+    """
+    path = Path(path).expanduser()
     try:
         if path.suffix.lower() in ENDINGS:
             import tifffile

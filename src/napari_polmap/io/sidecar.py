@@ -30,8 +30,6 @@ ENDING = ".polmap.json"
 FORMAT = "napari-polmap scan"
 VERSION = 1
 _SAMPLED_BYTES = 64 * 2**10
-_PARTS = ("dataset", "index")
-"""Reading options that choose one of several scans in a file."""
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, zlib.error, CalibrationError)
 """What reading something that is no sidecar ends in."""
 
@@ -151,9 +149,9 @@ def load_sidecar(
     Sidecar or None
         None where nothing (readable) is kept.
     """
-    asked = {"dataset": dataset, "index": _plain(index)}
+    asked = _part({"dataset": dataset, "index": index})
     for entry in _entries(Path(path).expanduser(), [] if warnings is None else warnings):
-        kept = {name: _plain(entry.reading.get(name)) for name in _PARTS}
+        kept = _part(entry.reading)
         if all(value is None or value == kept[name] for name, value in asked.items()):
             return entry
     return None
@@ -192,7 +190,7 @@ def save_sidecar(scan: Scan) -> Path:
         "calibration": scan.calibration.to_dict(),
         "bad_pixels": None if scan.bad_pixels is None else _packed(scan.bad_pixels),
     }
-    part = {name: reading.get(name) for name in _PARTS}
+    part = _part(reading)
     beside = sidecar_path(path)
     failure: OSError | None = None
     for target in _places(path):
@@ -340,17 +338,20 @@ def _other_entries(place: Path, part: Mapping[str, Any]) -> list[dict[str, Any]]
     except _UNREADABLE:
         place.replace(place.with_name(place.name + ".broken"))
         return []
-    return [
-        entry
-        for entry in content["scans"]
-        if any(_plain(entry["reading"].get(name)) != part[name] for name in _PARTS)
-    ]
+    return [entry for entry in content["scans"] if _part(entry["reading"]) != part]
 
 
 def _reading(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }
+
+
+def _part(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Which of several scans in a file the options choose."""
+    index = reading.get("index")
+    indices = None if index is None else [int(number) for number in np.atleast_1d(index)]
+    return {"dataset": reading.get("dataset"), "index": indices}
 
 
 def _plain(value: Any) -> Any:

@@ -43,12 +43,12 @@ def iter_bad_pixels(scan: Scan) -> Generator[None, None, BadPixels]:
     return find_bad_pixels(scan)
 
 
-def iter_mask(path: Path, scan: Scan) -> Generator[None, None, npt.NDArray[np.bool_]]:
+def iter_mask(path: Path) -> Generator[None, None, npt.NDArray[np.bool_]]:
     """Read an image of bad pixels."""
     from napari_polmap.io.scans import load_mask
 
     yield
-    return load_mask(path, scan.detector_shape)
+    return load_mask(path)
 
 
 def disk_values(disk: Disk) -> tuple[dict[str, Any], dict[str, Any]]:

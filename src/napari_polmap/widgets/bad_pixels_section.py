@@ -106,7 +106,7 @@ class BadPixelsSection(Section):
                 self._set(mask, f"bad pixels from {path.name}")
 
         self.calibrator.start(
-            JOB, Activity(f"Reading {path.name}"), iter_mask, path, scan, on_done=done
+            JOB, Activity(f"Reading {path.name}"), iter_mask, path, on_done=done
         )
 
     def forget(self) -> None:
