@@ -238,14 +238,14 @@ def nexus(path: Path) -> None:
         file.attrs["default"] = "entry"
         entry = file.create_group("entry")
         entry.attrs.update({"NX_class": "NXentry", "default": "data"})
-        detector = entry.create_group("instrument/detector")
+        detector = entry.create_group("a/detector")
         detector["data"] = make_dipole()
         data = entry.create_group("data")
         data.attrs.update(
             {"NX_class": "NXdata", "signal": "data", "axes": ["y", "x", "ky", "."],
              "y_indices": 0, "x_indices": 1, "ky_indices": 2}
         )  # fmt: skip
-        data["data"] = h5py.SoftLink("/entry/instrument/detector/data")
+        data["data"] = h5py.SoftLink("/entry/a/detector/data")
         for (name, units, scale), size in zip(AXES[:3], SHAPE, strict=False):
             data[name] = np.arange(size) * scale
             data[name].attrs["units"] = units

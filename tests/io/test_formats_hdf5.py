@@ -251,3 +251,55 @@ def test_bad_pixels_of_the_detector(tmp_path: Path) -> None:
     none = np.zeros(SHAPE[2:])
     assert not load_scan(path, bad_pixels=none, measure=False).bad_pixels.any()
     assert list_hdf5(path) == []
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "i4", ">f4", "f8", "?"])
+@pytest.mark.parametrize("chunks", [None, (1, 2, 4, 4)])
+def test_any_real_dtype(dtype: str, chunks: tuple[int, ...] | None, tmp_path: Path) -> None:
+    data = make_dipole().astype(dtype)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", data=data, chunks=chunks)
+    block = load_scan(tmp_path / "a.h5", measure=False).read(slice(1, 3), slice(0, 5))
+    assert block.dtype.isnative
+    np.testing.assert_array_equal(block, data[1:3])
+
+
+def test_frames_stored_together(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    hdf5_files.frames_only(path)
+    with pytest.raises(ScanShapeError, match="15 frames"):
+        load_scan(path)
+    assert load_scan(path, nav_shape=(3, 5), measure=False).storage == (1, 4)
+    scan = load_scan(path, nav_shape=(5, 3), flyback=1, measure=False)
+    assert scan.storage == (1, 3)
+    np.testing.assert_array_equal(scan.data.compute(), make_dipole().reshape(5, 3, 8, 7)[:, :2])
+
+
+def test_axes_that_run_backwards_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.hspy"
+    hdf5_files.hyperspy(path)
+    with h5py.File(path, "a") as file:
+        file["Experiments/dipole/axis-2"].attrs["scale"] = -0.5
+    scan = load_scan(path, measure=False)
+    assert "scale of ky is negative" in " ".join(scan.warnings)
+    assert scan.calibration.step_nm == 2
+    check_dipole(scan)
+    turned = load_scan(path, axes="y,x,-ky,kx", measure=False)
+    assert "negative" not in " ".join(turned.warnings)
+    np.testing.assert_array_equal(turned.data.compute(), make_dipole()[:, :, ::-1])
+
+
+def test_a_pattern_split_over_chunks_and_scans_stored_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", data=make_dipole(), chunks=(3, 5, 1, 2), compression="gzip")
+    scan = load_scan(path, measure=False)
+    assert scan.storage == (3, 5)
+    check_dipole(scan)
+    path = tmp_path / "b.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", (512, 512, 64, 64), "u2", chunks=(512, 512, 2, 2))
+    scan = load_scan(path, measure=False)
+    assert scan.storage == (512, 512)
+    assert "512 x 512 positions together" in " ".join(scan.warnings)
+    assert next(scan.blocks())[0].stop < 512

@@ -139,7 +139,8 @@ class Arrangement:
                 )
             data, axes = _moved(data, axes, [slow, *(i for i in range(3) if i != slow)])
             shape = check_scan_shape(name, int(data.shape[0]), self.nav_shape)
-            notes, storage = left_out(name, int(data.shape[0]), shape), None
+            notes = left_out(name, int(data.shape[0]), shape)
+            storage = _frames_together(data, shape[1])
             data, axes = FrameStack(data, shape), (Axis(), Axis(), *axes[1:])
         else:
             first = [i for i, axis in enumerate(names) if axis in ("y", "x")]
@@ -299,6 +300,12 @@ def _stored_together(
     if chunks is None or storage in (None, (1, 1)):
         return storage
     return int(chunks[scan_axes[0]]), int(chunks[scan_axes[1]])
+
+
+def _frames_together(frames: Any, columns: int) -> tuple[int, int] | None:
+    """Rows and columns that are stored together, where a file keeps frames in chunks."""
+    count = int(getattr(frames, "chunksize", (1,))[0])
+    return (max(1, count // columns), min(count, columns)) if count > 1 else None
 
 
 def _mirrored(part: slice, size: int) -> slice:

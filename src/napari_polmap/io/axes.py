@@ -161,6 +161,24 @@ def calibrate(
     return calibration, center, warnings
 
 
+def backward_axes(axes: tuple[Axis, ...]) -> list[str]:
+    """What to tell of axes (y, x, ky, kx last) whose coordinates fall from pixel to pixel."""
+    names = [
+        name
+        for name, axis in zip(("y", "x", "ky", "kx"), axes[-4:], strict=False)
+        if len(axes) >= 4 and axis.scale < 0
+    ]
+    if not names:
+        return []
+    order = ",".join(("-" if name in names else "") + name for name in ("y", "x", "ky", "kx"))
+    told = " and ".join(names)
+    text = (
+        f"The file's scale of {told} is negative; the pixels are kept in the order they are "
+        f"stored (give axes as '{order}' if they should be reversed)."
+    )
+    return [text]
+
+
 def _common(
     scales: Iterable[float | None], what: str, unit: str, warnings: list[str]
 ) -> float | None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from napari_polmap.errors import ScanError, ScanShapeError
 from napari_polmap.io.axes import Axis
 from napari_polmap.io.frames import FrameStack, check_scan_shape, scan_shapes
-from napari_polmap.io.hdf5_array import Hdf5Array, check_filters, missing_files
+from napari_polmap.io.hdf5_array import as_lazy, check_filters, missing_files
 from napari_polmap.io.opened import Opened
 from napari_polmap.io.records import Joined
 
@@ -63,9 +63,7 @@ def open_eiger(path: Path, file: Any, nav_shape: tuple[int, int] | None) -> Open
             "together."
         )
     check_filters(datasets[0])
-    frames = Joined(
-        [Hdf5Array(d.file.filename, d.name, d.shape, d.dtype, d.chunks) for d in datasets]
-    )
+    frames = Joined([as_lazy(dataset) for dataset in datasets])
     found = int(frames.shape[0])
     triggers, images = (_setting(file, name) for name in ("ntrigger", "nimages"))
     recorded = triggers * images
@@ -97,7 +95,7 @@ def open_eiger(path: Path, file: Any, nav_shape: tuple[int, int] | None) -> Open
         f"The scan's shape {shape} comes from {why}; give nav_shape as (rows, columns) if it is "
         "wrong."
     )
-    chunk = datasets[0].chunks[0] if datasets[0].chunks else 1
+    chunk = int(frames.chunksize[0])
     storage = (max(1, chunk // shape[1]), min(chunk, shape[1]))
     return Opened(FrameStack(frames, shape), axes, {}, notes, storage, mask)
 

@@ -14,6 +14,7 @@ from napari_polmap.errors import ScanChoiceError, ScanError
 from napari_polmap.io.arrangement import ArrangedView
 from napari_polmap.io.axes import Axis
 from napari_polmap.io.eiger import eiger_parts, open_eiger
+from napari_polmap.io.hdf5_array import open_read_only
 from napari_polmap.io.hdf5_layouts import (
     Candidate,
     described_candidates,
@@ -59,13 +60,14 @@ def open_hdf5(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None
     ScanError
         If the file holds no scan, or several that would do as well, or cannot be read.
     """
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with open_read_only(path) as file:
             if dataset is None and (opened := open_eiger(path, file, nav_shape)) is not None:
                 return opened
-            return _opened(choose(path, _candidates(file), dataset))
+            found = _candidates(file)
+            if dataset is not None and dataset.strip("/") in file:
+                found = [*found, *described_candidates(file)]
+            return _opened(choose(path, found, dataset))
     except READER_ERRORS as error:
         raise _hdf5_unreadable(path, error) from error
 
@@ -78,10 +80,8 @@ def hdf5_reader(path: Path) -> str | None:
     ScanError
         If the file cannot be read.
     """
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with open_read_only(path) as file:
             names = list(islice(file, _FEW_NAMES))
     except READER_ERRORS as error:
         raise _hdf5_unreadable(path, error) from error
@@ -99,10 +99,8 @@ def list_hdf5(path: Path) -> list[Candidate]:
     ScanError
         If the file cannot be read.
     """
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with open_read_only(path) as file:
             # The parts of a master file are no scans by themselves.
             found = [] if eiger_parts(file) else _candidates(file)
     except READER_ERRORS as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -73,12 +74,23 @@ class Hdf5Array:
         return part[finish]
 
     def _dataset(self) -> Any:
-        import h5py
-
         with self._lock:
             if self._opened is None or self._opened[0] != os.getpid():
-                self._opened = os.getpid(), h5py.File(self._path, "r")[self._name]
+                self._opened = os.getpid(), open_read_only(Path(self._path))[self._name]
             return self._opened[1]
+
+
+def open_read_only(path: Path) -> Any:
+    """An HDF5 file, opened for reading, also where the file system knows no locks."""
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        # A lock that another program holds is another matter.
+        if "unable to lock file" not in str(error) or error.errno in (errno.EAGAIN, errno.EACCES):
+            raise
+        return h5py.File(path, "r", locking=False)
 
 
 def lazy_array(dataset: Any) -> Any:
@@ -103,7 +115,14 @@ def lazy_array(dataset: Any) -> Any:
         data = _mapped(dataset, path, offset, shape)
         if data is not None:
             return data
-    return Hdf5Array(str(path), dataset.name, shape, dataset.dtype, dataset.chunks)
+    return as_lazy(dataset)
+
+
+def as_lazy(dataset: Any) -> Hdf5Array:
+    """A data set as an array that opens its file again when it is read."""
+    path = str(Path(dataset.file.filename).absolute())
+    shape = tuple(int(n) for n in dataset.shape)
+    return Hdf5Array(path, dataset.name, shape, dataset.dtype, dataset.chunks)
 
 
 def check_filters(dataset: Any) -> None:
@@ -152,6 +171,8 @@ def _check_sources(dataset: Any, path: Path) -> None:
     sources = {(source.file_name, source.dset_name) for source in dataset.virtual_sources()}
     missing = []
     for number, (name, inner) in enumerate(sorted(sources)):
+        if "%" in name:  # a pattern for names of any number of files
+            continue
         if name != "." and not (path.parent / name).exists():
             missing.append(name)
         elif number == 0:

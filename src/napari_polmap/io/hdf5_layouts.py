@@ -239,6 +239,8 @@ def described_candidates(file: Any) -> list[Candidate]:
 def walk(file: Any, missing: list[str]) -> list[Any]:
     """Numeric data sets of at least three axes, links followed, each once.
 
+    Of several paths to a data set, the one where most is said of its axes is taken.
+
     Parameters
     ----------
     file : h5py.File
@@ -251,7 +253,7 @@ def walk(file: Any, missing: list[str]) -> list[Any]:
     """
     import h5py
 
-    found: list[Any] = []
+    found: dict[tuple[int, Any], list[Any]] = {}
     seen: set[tuple[int, Any]] = set()
     waiting: list[tuple[Any, int]] = [(file, 0)]
     while waiting:
@@ -266,15 +268,18 @@ def walk(file: Any, missing: list[str]) -> list[Any]:
                     missing.append(str(link.filename))
                 continue
             about = h5py.h5o.get_info(item.id)
-            if (about.fileno, about.addr) in seen:
-                continue
-            seen.add((about.fileno, about.addr))
+            key = (about.fileno, about.addr)
             if isinstance(item, h5py.Group):
-                if depth < _DEEPEST:
+                if key not in seen and depth < _DEEPEST:
                     waiting.append((item, depth + 1))
+                seen.add(key)
             elif isinstance(item, h5py.Dataset) and _is_numeric(item):
-                found.append(item)
-    return found
+                found.setdefault(key, []).append(item)
+    return [paths[0] if len(paths) == 1 else max(paths, key=_said) for paths in found.values()]
+
+
+def _said(dataset: Any) -> int:
+    return sum(axis != Axis() for axis in described_axes(dataset))
 
 
 def _candidate(dataset: Any, **about: Any) -> Candidate:

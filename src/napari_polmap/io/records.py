@@ -76,6 +76,7 @@ class Joined:
         self._starts = np.cumsum([0, *(len(part) for part in parts)])
         self.shape = (int(self._starts[-1]), *parts[0].shape[1:])
         self.dtype = parts[0].dtype
+        self.chunksize = getattr(parts[0], "chunksize", (1, *self.shape[1:]))
 
     def cut(self, start: int, count: int) -> Joined:
         """Some of the frames, of parts that are memory maps."""

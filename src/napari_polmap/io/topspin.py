@@ -29,7 +29,7 @@ class _Frames:
 
     def __init__(self, path: Path, group: Any, count: int) -> None:
         first = group["0/Data"]
-        self._path = path
+        self._path = path.absolute()
         self._group = group.name
         self.shape = (count, *(int(n) for n in first.shape))
         self.dtype = first.dtype
