@@ -18,7 +18,6 @@ from napari_polmap.scan import Scan
 from napari_polmap.viewer.reader import get_reader
 from napari_polmap.viewer.session import Session
 from napari_polmap.viewer.tags import MAP_ROLES, Role, role_of
-from napari_polmap.widgets.import_dialog import ImportDialog
 from tests.synthetic import CALIBRATION, make_patterns, two_domains
 from tests.viewer.scenes import filled_map
 from tests.widgets.conftest import Window
@@ -84,10 +83,7 @@ def test_a_stack_asks_for_its_shape(bare: Window, tmp_path: Path) -> None:
     patterns = make_patterns(two_domains((24, 16)))
     np.save(path, patterns.reshape(-1, 32, 32))
     dock = bare.dock
-    dialog = ImportDialog(dock.controller, dock)
-    dialog.open()
-    dialog.path.setText(str(path))
-    dialog.accept()
+    dock.controller.open_scan(path)
     bare.settle()
     question = dock.scan_section.question
     assert bare.session.scan is None
@@ -181,25 +177,3 @@ def test_a_saved_map_opens_without_its_scan(
     assert "Open that scan" in bare.dock.scan_section.facts.text()
     assert not bare.dock.run_section.run.isEnabled()
     assert told == []
-
-
-def test_the_dialog_checks_its_fields(bare: Window, tmp_path: Path) -> None:
-    dialog = ImportDialog(bare.dock.controller, bare.dock)
-    dialog.open()
-    for path, shape, said in (("", "", "Choose a file"), ("x.npy", "3", "two numbers")):
-        dialog.path.setText(path)
-        dialog.shape.setText(shape)
-        dialog.accept()
-        assert dialog.isVisible()
-        assert said in dialog.notice.text()
-    dialog.shape.setText("3 × 4")
-    dialog.dataset.setText("data/one")
-    dialog.index.setText("0, 1")
-    dialog.bad_pixels.setText(str(tmp_path / "mask.tif"))
-    assert dialog.options() == {
-        "nav_shape": (3, 4),
-        "dataset": "data/one",
-        "index": (0, 1),
-        "bad_pixels": tmp_path / "mask.tif",
-    }
-    dialog.reject()

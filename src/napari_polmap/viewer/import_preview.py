@@ -20,7 +20,7 @@ from napari_polmap.viewer.preview import MOST_BYTES, Image, preview_image
 SUM = "sum"
 """Virtual detector that is the whole detector."""
 _FINE_POSITIONS = 16_384
-_FINE_BYTES = 384 * 2**20
+_FINE_BYTES = 256 * 2**20
 """Read for the finer image at most."""
 _MEAN_PATTERNS = 256
 _SECONDS_BETWEEN = 0.1

@@ -10,13 +10,14 @@ from typing import Any
 
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QFontDatabase, QGuiApplication
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QFontDatabase, QGuiApplication, QKeyEvent
 from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFileDialog,
     QFrame,
     QLineEdit,
+    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -85,6 +86,7 @@ class ImportDialog(QDialog):
         self._build()
         self._connect()
         self._show_command()
+        self._refresh_button()
         if path is not None:
             self._start(path, options)
 
@@ -173,6 +175,7 @@ class ImportDialog(QDialog):
         self._typing.stop()
         self._facts = self._opened = self._kept = self._read_with = None
         self._looked = path
+        self._refresh_button()
         self.form.show_facts(None)
         self.form.show_options(options or {})
         self.preview.clear()
@@ -209,6 +212,13 @@ class ImportDialog(QDialog):
         if event is not None and paths and paths[0]:
             event.acceptProposedAction()
             self._start(Path(paths[0]), None)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Qt: the return key ends a field; only the button opens."""
+        returns = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        ends = event is not None and event.key() in returns
+        if not ends or isinstance(self.focusWidget(), QPushButton):
+            super().keyPressEvent(event)
 
     # The options
 
@@ -265,6 +275,7 @@ class ImportDialog(QDialog):
     def _take_opened(self, opened: Opened) -> None:
         first = self._opened is None
         self._opened, self._kept = opened, opened.kept
+        self._refresh_button()
         frame: dict[str, Any] = _FRAME
         if not first:
             frame = {name: self._frame()[name] for name in _FRAME}
@@ -282,6 +293,7 @@ class ImportDialog(QDialog):
 
     def _take_failure(self, message: str) -> None:
         self._opened = None
+        self._refresh_button()
         self.facts.setText("")
         self.warnings.tell([])
         self._tell(message)
@@ -334,13 +346,11 @@ class ImportDialog(QDialog):
     def accept(self) -> None:
         """Qt: open what is chosen, if it can be opened."""
         self._path_typed()
-        path, options = self._current_path(), self._options()
-        if path is None:
-            self._tell("Choose a file or folder first.")
+        options = self._options()
+        # Nobody should open what was not seen.
+        if self._opened is None or options is None or self._opening:
             return
-        if options is None or self._opening:
-            return
-        self._opening = True
+        path = self._opened.facts.path
         self._set_opening(True)
         self._controller.open_scan(
             path,
@@ -362,10 +372,13 @@ class ImportDialog(QDialog):
         self._opening = opening
         for part in (self.path, self.file, self.folder, self.presets, self.form):
             part.setEnabled(not opening)
+        self._refresh_button()
+
+    def _refresh_button(self) -> None:
         made = self.buttons.button(QDialogButtonBox.StandardButton.Open)
         if made is not None:
-            made.setEnabled(not opening)
-            made.setText("Opening…" if opening else "Open")
+            made.setEnabled(self._opened is not None and not self._opening)
+            made.setText("Opening…" if self._opening else "Open")
 
     def _finish(self) -> None:
         self._opening = False
