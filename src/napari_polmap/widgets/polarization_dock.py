@@ -136,6 +136,16 @@ class PolarizationDock(QWidget):
         """
         return open_beside(self._viewer(), "Diffraction", self)
 
+    def show_imaging(self) -> QWidget | None:
+        """Open the dock "Virtual imaging" beside this one.
+
+        Returns
+        -------
+        VirtualDock or None
+            None where there is no window.
+        """
+        return open_beside(self._viewer(), "Virtual imaging", self)
+
     def show_calibration(self) -> QWidget | None:
         """Open the dock "Calibration" beside this one.
 
