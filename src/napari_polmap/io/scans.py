@@ -17,7 +17,7 @@ from napari_polmap.io.blockfile import open_blockfile
 from napari_polmap.io.dm import open_dm
 from napari_polmap.io.empad import open_empad
 from napari_polmap.io.frames import check_scan_shape
-from napari_polmap.io.kinds import KNOWN, reader_name
+from napari_polmap.io.kinds import KNOWN, is_hdf5, reader_name
 from napari_polmap.io.maps import is_map
 from napari_polmap.io.mib import open_mib
 from napari_polmap.io.mrc import open_mrc
@@ -161,6 +161,8 @@ def _open(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) ->
             f"{path} is only a pointer to a file kept by Git LFS; fetch it with 'git lfs pull'."
         )
     ending = path.suffix.lower()
+    if is_hdf5(path):  # whatever its ending says
+        return open_file(path, nav_shape, dataset)
     if ending in (".dm3", ".dm4"):
         return open_dm(path, dataset)
     open_one = _OPENERS.get(ending)
