@@ -71,7 +71,7 @@ class ScanOptions:
     ----------
     reading : dict
         What a scan is read with: ``nav_shape``, ``dataset``, ``index``, ``axes``, ``flyback``,
-        ``bad_pixels``.
+        ``bad_pixels``, ``sidecar``.
     calibration : dict
         Calibration values.
     """
@@ -129,6 +129,14 @@ def _parse(
         int | None,
         _option("--flyback", metavar="N", text="Columns to cut from the end of each recorded row."),
     ] = None,
+    sidecar: Annotated[
+        bool,
+        _option(
+            "--sidecar/--no-sidecar",
+            metavar=None,
+            text="Whether the calibration that was kept beside the scan is used.",
+        ),
+    ] = True,
     mask: Annotated[
         Path | None,
         _option(
@@ -224,6 +232,7 @@ def _parse(
         "axes": axes,
         "flyback": flyback,
         "bad_pixels": mask,
+        "sidecar": None if sidecar else False,
     }
     calibration = {
         "step_nm": step,
