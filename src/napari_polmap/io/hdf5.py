@@ -82,7 +82,8 @@ def hdf5_reader(path: Path) -> str | None:
     """
     try:
         with open_read_only(path) as file:
-            names = list(islice(file, _FEW_NAMES))
+            # Names that are no text are bytes.
+            names = [str(name) for name in islice(file, _FEW_NAMES)]
     except READER_ERRORS as error:
         raise _hdf5_unreadable(path, error) from error
     for start, reader in (("Measurement_", "USID"), ("Acquisition", "Delmic")):
