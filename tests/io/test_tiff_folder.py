@@ -133,29 +133,3 @@ def test_bad_folders(tmp_path: Path) -> None:
     write(colors, np.zeros((2, 5, 5, 3), np.uint8), photometric="rgb")
     with pytest.raises(ScanError, match="color"):
         load_scan(colors, nav_shape=(1, 2))
-
-
-@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}], ids=str)
-def test_stack_in_one_file(tmp_path: Path, options: dict) -> None:
-    path = tmp_path / "stack.tif"
-    tifffile.imwrite(path, DATA, photometric="minisblack", **options)
-    with pytest.raises(ScanShapeError, match="12 frames"):
-        load_scan(path)
-    scan = load_scan(path, nav_shape=(3, 4), measure=False)
-    np.testing.assert_array_equal(scan.data.compute(), DATA.reshape(3, 4, 10, 8))
-    tifffile.imwrite(path, DATA.reshape(4, 3, 10, 8), photometric="minisblack", **options)
-    scan = load_scan(path, nav_shape=(4, 3), measure=False)
-    np.testing.assert_array_equal(scan.data.compute(), DATA.reshape(4, 3, 10, 8))
-
-
-def test_single_images_are_no_scans(tmp_path: Path) -> None:
-    path = tmp_path / "one.tif"
-    tifffile.imwrite(path, DATA[0])
-    with pytest.raises(ScanError, match="open the folder"):
-        load_scan(path)
-    tifffile.imwrite(path, np.zeros((6, 5, 3), np.uint8), photometric="rgb")
-    with pytest.raises(ScanError, match="color"):
-        load_scan(path)
-    path.write_bytes(b"II*\0nothing")
-    with pytest.raises(ScanError, match="TIFF"):
-        load_scan(path)

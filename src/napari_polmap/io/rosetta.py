@@ -163,12 +163,14 @@ def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def quiet_readers() -> Iterator[None]:
     """Readers log and warn of what is handled here, or told in the scan's own warnings."""
-    logger = logging.getLogger("rsciio")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("rsciio", "tifffile")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -24,7 +24,8 @@ from napari_polmap.io.mrc import open_mrc
 from napari_polmap.io.opened import Opened, unreadable
 from napari_polmap.io.rosetta import open_file
 from napari_polmap.io.sidecar import load_sidecar, opened_as_kept
-from napari_polmap.io.tiff_folder import ENDINGS, TiffFolder, open_stack, tiff_names
+from napari_polmap.io.tiff_folder import ENDINGS, TiffFolder, tiff_names
+from napari_polmap.io.tiff_stack import open_stack
 from napari_polmap.io.tvips import open_tvips
 from napari_polmap.scan import Scan
 
@@ -165,6 +166,8 @@ def _open(path: Path, nav_shape: tuple[int, int] | None, dataset: str | None) ->
         return open_file(path, nav_shape, dataset)
     if ending in (".dm3", ".dm4"):
         return open_dm(path, dataset)
+    if ending in ENDINGS:
+        return open_stack(path, dataset)
     open_one = _OPENERS.get(ending)
     if ending == ".xml" and reader_name(path) == "EMPAD":
         open_one = open_empad
@@ -206,18 +209,12 @@ def _open_npy(path: Path, _: tuple[int, int] | None) -> Opened:
     return Opened(data, (Axis(),) * data.ndim)
 
 
-def _open_stack(path: Path, _: tuple[int, int] | None) -> Opened:
-    data = open_stack(path)
-    return Opened(data, (Axis(),) * data.ndim)
-
-
 _OPENERS: dict[str, Callable[[Path, tuple[int, int] | None], Opened]] = {
     ".npy": _open_npy,
     ".mib": open_mib,
     ".mrc": open_mrc,
     ".tvips": open_tvips,
     ".blo": lambda path, _: open_blockfile(path),
-    **dict.fromkeys(ENDINGS, _open_stack),
 }
 """Files of one data set that are read without RosettaSciIO."""
 

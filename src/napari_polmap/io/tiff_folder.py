@@ -1,4 +1,4 @@
-"""Folders of TIFF files, one pattern a file, and single TIFF files with a stack of frames."""
+"""Folders of TIFF files, one pattern a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_polmap.io.frames import forward_slices
 
 ENDINGS = (".tif", ".tiff")
 # What tifffile raises on files it cannot read; its own error is a ValueError.
-_TIFF_ERRORS = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
+TIFF_ERRORS = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
@@ -123,7 +123,7 @@ class _Layout:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable_tiff(path, error) from error
         if (
             len(content) != self.size
             or not content.startswith(self.before)
@@ -132,65 +132,6 @@ class _Layout:
             return None
         pixels = np.frombuffer(content[self.offset : self.end], self.dtype).reshape(self.shape)
         return pixels.astype(self.dtype.newbyteorder("="), copy=False)
-
-
-def open_stack(path: Path) -> Any:
-    """The frames of one TIFF file, lazily.
-
-    Returns
-    -------
-    array-like, shape (n, ky, kx) or (y, x, ky, kx)
-        A memory map where the pixels lie contiguously, else the pages are read when asked for.
-
-    Raises
-    ------
-    ScanError
-        If the file is no TIFF, holds one image only, or colors.
-    """
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            series = tiff.series[0]
-            shape, axes, plain = series.shape, series.axes, series.dataoffset is not None
-    except _TIFF_ERRORS as error:
-        raise _unreadable(path, error) from error
-    if axes.endswith("S") and shape[-1] in (3, 4):
-        raise ScanError(f"{path} is a color image; a scan needs the detector's counts.")
-    if len(shape) not in (3, 4):
-        raise ScanError(
-            f"{path} is one image of shape {shape}, not a scan; open the folder that holds one "
-            "file per pattern."
-        )
-    if plain:
-        try:
-            return tifffile.memmap(path, mode="r")
-        except _TIFF_ERRORS as error:
-            raise _unreadable(path, error) from error
-    return TiffPages(path, int(np.prod(shape[:-2])), shape[-2:], series.dtype)
-
-
-class TiffPages:
-    """Pages of one (compressed) TIFF file as lazy frames ``(n, ky, kx)``."""
-
-    ndim = 3
-
-    def __init__(self, path: Path, frames: int, shape: tuple[int, ...], dtype: Any) -> None:
-        self.path = path
-        self.shape = (frames, *shape)
-        self.dtype = np.dtype(dtype).newbyteorder("=")
-
-    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
-        import tifffile
-
-        (frames, rows, columns), finish = forward_slices(key, self.shape)
-        numbers = range(*frames.indices(self.shape[0]))
-        try:
-            read = tifffile.imread(self.path, key=numbers) if len(numbers) else ()
-        except _TIFF_ERRORS as error:
-            raise _unreadable(self.path, error) from error
-        planes = np.asarray(read, self.dtype).reshape(len(numbers), *self.shape[1:])
-        return planes[:, rows, columns][finish]
 
 
 def _first_plane(path: Path) -> npt.NDArray[Any]:
@@ -202,14 +143,15 @@ def _first_plane(path: Path) -> npt.NDArray[Any]:
             if page.axes.endswith("S") and page.ndim == 3:
                 raise ScanError(f"{path} is a color image; a pattern needs the detector's counts.")
             plane = np.asarray(page.asarray())
-    except _TIFF_ERRORS as error:
-        raise _unreadable(path, error) from error
+    except TIFF_ERRORS as error:
+        raise unreadable_tiff(path, error) from error
     while plane.ndim > 2:
         plane = plane[0]
     return plane.astype(plane.dtype.newbyteorder("="), copy=False)
 
 
-def _unreadable(path: Path, error: BaseException) -> ScanError:
+def unreadable_tiff(path: Path, error: BaseException) -> ScanError:
+    """The sentence for a file that is no (complete) TIFF file."""
     return ScanError(
         f"{path} cannot be read as a TIFF file ({' '.join(str(error).split())}); check that it "
         "is complete."
