@@ -222,11 +222,12 @@ def test_an_experimental_scan_of_another_microscope(stage: Stage) -> None:
     assert image.name.endswith("bright field")
     assert np.isfinite(image.data).all()
     assert image.data.std() > 0
-    dock.detector_section.center_of_mass.click()
+    for role in (Role.COM_X, Role.COM_Y):
+        dock.controller.imager.want(role, True)
     stage.settle()
     center = session.calibration.center_px
-    ky = dock.controller.manager.get(Role.COM_KY).data + center[0]
-    kx = dock.controller.manager.get(Role.COM_KX).data + center[1]
+    ky = center[0] - dock.controller.manager.get(Role.COM_Y).data  # y points up
+    kx = center[1] + dock.controller.manager.get(Role.COM_X).data
     assert ky.mean() == pytest.approx(63.8, abs=0.1)
     assert kx.mean() == pytest.approx(62.8, abs=0.1)
 

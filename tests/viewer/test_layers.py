@@ -3,19 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Labels, Layer
+from napari.utils.colormaps import ensure_colormap
 
 from napari_polmap import DirectionSet
 from napari_polmap.directions import NOT_COMPUTED
 from napari_polmap.export import render_rgba
 from napari_polmap.polarization_map import PolarizationMap
 from napari_polmap.scan import Scan
+from napari_polmap.viewer.contrast import IMAGE_MODES, ImageContrast
 from napari_polmap.viewer.layers import (
     MOST_ARROWS,
     arrow_data,
-    balanced_limits,
-    contrast_limits,
     describe,
     geometry,
+    image_colormap,
     image_layer,
     label_colormap,
     map_layers,
@@ -142,11 +143,34 @@ def test_status_bar_of_an_image_keeps_its_value(polarization_map: PolarizationMa
 
 
 def test_contrast_is_always_finite() -> None:
-    assert contrast_limits(np.full((3, 4), np.nan)) == (0.0, 1.0)
-    assert contrast_limits(np.full((3, 4), 7.0)) == (7.0, 8.0)
+    contrast = ImageContrast()
+    assert contrast.limits(np.full((3, 4), np.nan), signed=False) == (0.0, 1.0)
+    assert contrast.limits(np.full((3, 4), 7.0), signed=False) == (7.0, 8.0)
     image = np.arange(10000, dtype=np.float32).reshape(100, 100)
     image[0, 0] = 1e9
-    low, high = contrast_limits(image)
+    low, high = contrast.limits(image, signed=False)
     assert 0 < low < high < 1e5
-    low, high = balanced_limits(image - 5000)
+    low, high = contrast.limits(image - 5000, signed=True)
     assert low == -high
+
+
+@pytest.mark.parametrize("mode", IMAGE_MODES)
+@pytest.mark.parametrize("signed", [False, True])
+def test_curves_of_images_lie_in_the_colormap(mode: str, signed: bool) -> None:
+    contrast = ImageContrast(mode, gamma=0.5)
+    places = contrast.curve(np.linspace(0, 1, 101), signed)
+    np.testing.assert_allclose(places[[0, 100]], (0, 1), atol=1e-12)
+    assert (np.diff(places) > 0).all()
+    if signed:
+        np.testing.assert_allclose(places + places[::-1], 1)  # zero stays in the middle
+    elif mode != "linear":
+        assert places[10] > 0.3
+    colormap = ensure_colormap(image_colormap(Role.VIRTUAL, contrast, signed))
+    expected = ensure_colormap("PiYG" if signed else "gray").map(places)
+    np.testing.assert_allclose(colormap.map(np.linspace(0, 1, 101)), expected, atol=0.03)
+
+
+def test_colors_are_an_image_of_colors(scan: Scan) -> None:
+    colors = np.zeros((*scan.scan_shape, 3), np.uint8)
+    layer = Layer.create(*image_layer(Role.COM_COLORS, "tiny: colors", colors, scan))
+    assert layer.rgb

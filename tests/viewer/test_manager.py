@@ -5,13 +5,15 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 
+from napari_polmap.diffraction.detectors import DiskDetector
 from napari_polmap.polarization_map import PolarizationMap
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.layers import image_layer, map_layers
 from napari_polmap.viewer.manager import LayerManager
 from napari_polmap.viewer.regions import RegionWatcher
-from napari_polmap.viewer.session import Session, VirtualDetector
+from napari_polmap.viewer.session import Session
 from napari_polmap.viewer.tags import Role, role_of
+from napari_polmap.viewer.virtual_detector import VirtualDetector
 from tests.viewer.scenes import filled_map
 
 ALL = (slice(None), slice(None))
@@ -50,7 +52,7 @@ def test_a_scan_brings_its_image(
     assert layer.name.startswith("tiny: ")
     assert viewer.scale_bar.visible
     # The image is replaced, not added again, and named after the detector.
-    session.set_detector(VirtualDetector("annular dark field", np.ones((8, 8), np.float32)))
+    session.set_detector(VirtualDetector("annular dark field", DiskDetector((3, 3), 2.0)))
     session.set_image(Role.VIRTUAL, np.full(scan.scan_shape, 3, np.float32))
     assert names(viewer) == ["tiny: annular dark field"]
     assert (layer.data == 3).all()

@@ -47,7 +47,7 @@ def test_an_empty_dock_asks_for_a_scan(window: Window) -> None:
     assert "No scan yet" in dock.scan_section.facts.text()
     assert not dock.run_section.run.isEnabled()
     assert not dock.export_section.body.isEnabled()
-    assert not dock.detector_section.kind.isEnabled()
+    assert not dock.detector_section.imaging.isEnabled()
 
 
 def test_the_dock_fits_its_width(mapped: Window) -> None:
@@ -88,34 +88,20 @@ def test_opening_a_file_measures_and_images_it(
     assert form.center_ky.value() == pytest.approx(scan.calibration.center_px[0], abs=0.01)
 
 
-def test_virtual_image_follows_detector_and_center(ready: Window) -> None:
+def test_virtual_image_follows_the_center(ready: Window) -> None:
     dock, session = ready.dock, ready.session
     first = session.images[Role.VIRTUAL].copy()
-    kind = dock.detector_section.kind
-    QTest.keyClick(kind, Qt.Key.Key_Down)
-    assert kind.currentData() == "annular bright field"
-    ready.settle()
-    second = session.images[Role.VIRTUAL].copy()
-    assert not np.allclose(first, second)
-    layer = dock.controller.manager.get(Role.VIRTUAL)
-    assert layer.name.endswith("annular bright field")
+    assert dock.detector_section.shown.toolTip() == "Bright field"
     dock.scan_section.form.center_ky.setValue(18.0)
     ready.settle()
     assert session.calibration.center_px == (18.0, 15.2)
-    assert not np.allclose(second, session.images[Role.VIRTUAL])
+    assert not np.allclose(first, session.images[Role.VIRTUAL])
 
 
-def test_center_of_mass_is_two_images(ready: Window) -> None:
-    dock = ready.dock
-    dock.detector_section.center_of_mass.click()
-    ready.settle()
-    ky = dock.controller.manager.get(Role.COM_KY)
-    kx = dock.controller.manager.get(Role.COM_KX)
-    assert ky.visible
-    assert kx.visible
-    counts = ready.session.scan.data.compute().astype(float)
-    rows = (counts.sum(axis=3) * np.arange(32)).sum(axis=2) / counts.sum(axis=(2, 3))
-    np.testing.assert_allclose(ky.data + CALIBRATION.center_px[0], rows, atol=0.01)
+def test_the_dock_leads_to_virtual_imaging(ready: Window) -> None:
+    QTest.mouseClick(ready.dock.detector_section.imaging, LEFT)
+    names = {name for name in ready.viewer.window.dock_widgets if "Virtual imaging" in name}
+    assert names
 
 
 def test_run_fills_the_layers_and_the_legend(ready: Window, large_scan: Scan) -> None:

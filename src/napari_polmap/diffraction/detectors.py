@@ -11,7 +11,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -517,3 +517,13 @@ def _check_radii(center: Point, inner: float, outer: float) -> None:
             f"The inner radius must not be negative and lie below the outer one, about a finite "
             f"center, but the radii are {inner:g} and {outer:g} about {center}; correct them."
         )
+
+
+def describe(detector: Detector) -> dict[str, Any]:
+    """A detector as plain values: ``shape`` and its lengths in pixels; infinity is None."""
+    values = dataclasses.asdict(detector)
+    plain = {
+        name: None if isinstance(value, float) and math.isinf(value) else value
+        for name, value in values.items()
+    }
+    return {"shape": form_of(detector), **plain}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -122,6 +123,7 @@ class ReducedScan:
         self.detector_shape = detector_shape
         self._weights: Floats | None = None
         self._sums = np.zeros(int(np.prod(values.shape[1:])))
+        self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
@@ -130,8 +132,6 @@ class ReducedScan:
 
     def image(self, mask: Floats) -> Floats:
         """The virtual image of a detector; from the one before where few pixels changed.
-
-        Not to be called from two threads at once.
 
         Parameters
         ----------
@@ -146,6 +146,16 @@ class ReducedScan:
         weights = _binned(np.asarray(mask, np.float32)[None], self.how.binning)[0].ravel()
         pixels = _binned(np.ones((1, *mask.shape), np.float32), self.how.binning)[0].ravel()
         weights = weights / pixels
+        rows, columns = self.values.shape[1], self.values.shape[2]
+        with self._lock:
+            coarse = self._summed(weights).astype(np.float32).reshape(rows, columns)
+        if self.how.stride == 1:
+            return coarse
+        y = np.minimum(np.arange(self.scan_shape[0]) // self.how.stride, rows - 1)
+        x = np.minimum(np.arange(self.scan_shape[1]) // self.how.stride, columns - 1)
+        return np.asarray(coarse[np.ix_(y, x)])
+
+    def _summed(self, weights: Floats) -> npt.NDArray[np.float64]:
         changes = weights if self._weights is None else weights - self._weights
         if np.count_nonzero(weights) <= np.count_nonzero(changes):
             self._sums[:] = 0
@@ -154,13 +164,7 @@ class ReducedScan:
         for start, stop in _runs(changes != 0):
             self._sums += changes[start:stop] @ flat[start:stop]
         self._weights = weights
-        rows, columns = self.values.shape[1], self.values.shape[2]
-        coarse = self._sums.astype(np.float32).reshape(rows, columns)
-        if self.how.stride == 1:
-            return coarse
-        y = np.minimum(np.arange(self.scan_shape[0]) // self.how.stride, rows - 1)
-        x = np.minimum(np.arange(self.scan_shape[1]) // self.how.stride, columns - 1)
-        return np.asarray(coarse[np.ix_(y, x)])
+        return self._sums
 
 
 def iter_reduce(

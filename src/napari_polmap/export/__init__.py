@@ -11,7 +11,7 @@ from napari_polmap.export.colors import LAYERS, Layer, layer_image, render_rgba
 from napari_polmap.export.figure import export_image
 from napari_polmap.export.signal import export_signal
 from napari_polmap.export.tables import export_csv
-from napari_polmap.export.tiff import export_labels, export_values
+from napari_polmap.export.tiff import export_labels, export_scan_image, export_values
 
 __all__ = [
     "LAYERS",
@@ -21,6 +21,7 @@ __all__ = [
     "export_csv",
     "export_image",
     "export_labels",
+    "export_scan_image",
     "export_signal",
     "export_values",
     "layer_image",

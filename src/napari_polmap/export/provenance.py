@@ -9,6 +9,7 @@ from typing import Any
 from napari_polmap import __version__
 from napari_polmap.calibration import Calibration
 from napari_polmap.polarization_map import PolarizationMap
+from napari_polmap.scan import Scan
 
 
 def provenance(polarization_map: PolarizationMap, threshold: float | None = None) -> dict[str, Any]:
@@ -35,6 +36,17 @@ def provenance(polarization_map: PolarizationMap, threshold: float | None = None
         "calibration": _known(polarization_map.calibration),
         "directions": list(shown.names),
         "angles_deg": list(shown.angles_deg),
+    }
+
+
+def scan_provenance(scan: Scan) -> dict[str, Any]:
+    """Plain values that tell a scan and its calibration."""
+    return {
+        "software": f"napari-polmap {__version__}",
+        "scan": None if scan.path is None else scan.path.name,
+        "scan_sampled_sha256": scan.identity().sampled_sha256,
+        "step_nm": scan.calibration.step_nm,
+        "calibration": _known(scan.calibration),
     }
 
 

@@ -1,4 +1,4 @@
-"""How a pattern's intensities become grey values."""
+"""How the intensities of patterns and images become brightness."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 MODES = ("linear", "square root", "asinh", "log")
+IMAGE_MODES = ("linear", "log", "gamma")
+_LOG_RANGE = 1000.0
+"""Between black and white of a logarithmic image."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +79,47 @@ def _smallest_shown(values: npt.NDArray[np.float32], high: float) -> tuple[float
     positive = values[values > 0]
     one = float(positive.min()) if positive.size else 0.0
     return max(one, abs(high) / 100, 1e-30), max(one, abs(high) / 1e4, 1e-30)
+
+
+@dataclass(frozen=True)
+class ImageContrast:
+    """Curve and limits of an image of the scan.
+
+    Parameters
+    ----------
+    mode : {"linear", "log", "gamma"}
+        Curve between the limits.
+    low, high : float
+        Percentiles of the values shown as the first and the last color; images with a sign are
+        shown equally far on both sides of zero.
+    gamma : float
+        Exponent of the curve "gamma".
+    """
+
+    mode: str = "linear"
+    low: float = 0.2
+    high: float = 99.8
+    gamma: float = 0.5
+
+    def curve(self, shares: npt.NDArray[np.floating], signed: bool) -> npt.NDArray[np.floating]:
+        """Place in the colormap, 0..1, of places between the limits, 0..1."""
+        if signed:
+            offset = 2 * shares - 1
+            return (np.sign(offset) * self.curve(np.abs(offset), signed=False) + 1) / 2
+        if self.mode == "log":
+            return np.log1p((_LOG_RANGE - 1) * shares) / np.log(_LOG_RANGE)
+        return shares**self.gamma if self.mode == "gamma" else shares
+
+    def limits(self, image: npt.NDArray[np.floating], signed: bool) -> tuple[float, float]:
+        """Values of the first and the last color, which a few extreme positions do not set."""
+        sample = image[:: max(1, image.shape[0] // 512), :: max(1, image.shape[1] // 512)]
+        finite = sample[np.isfinite(sample)]
+        if not finite.size:
+            return (-1.0, 1.0) if signed else (0.0, 1.0)
+        low, high = (float(value) for value in np.percentile(finite, (self.low, self.high)))
+        if not high > low:
+            low, high = float(finite.min()), float(finite.max())
+        if signed:
+            extent = max(abs(low), abs(high)) or 1.0
+            return -extent, extent
+        return (low, high) if high > low else (low, low + 1.0)

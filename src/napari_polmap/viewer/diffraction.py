@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.utils.notifications import show_error
 from psygnal import Signal
@@ -13,22 +14,31 @@ from psygnal import Signal
 from napari_polmap.classifiers.matching import mismatches, unknowns
 from napari_polmap.errors import ClassifierMismatchError, PolmapError
 from napari_polmap.scan import Scan
+from napari_polmap.viewer.bad_pixels_overlay import BadPixelsOverlay
 from napari_polmap.viewer.contrast import Contrast
+from napari_polmap.viewer.detector_editor import DetectorEditor
 from napari_polmap.viewer.diffraction_layers import DiffractionLayers, readout
+from napari_polmap.viewer.disk_handle import DiskHandle
 from napari_polmap.viewer.latest import Deliver, LatestJob
 from napari_polmap.viewer.patterns import (
     ShownPattern,
+    iter_maximum_pattern,
     iter_region_pattern,
     position_pattern,
     redrawn,
 )
 from napari_polmap.viewer.picking import PositionPicker
 from napari_polmap.viewer.reading import Reading, evidence_reading, map_reading
-from napari_polmap.viewer.session import DRAWN, Session, VirtualDetector
+from napari_polmap.viewer.session import Session
 
 if TYPE_CHECKING:
     from napari_polmap.classifiers import Classifier
     from napari_polmap.mapping import Evidence
+
+POSITION, REGION = "position", "region"
+SCAN_MEAN, SCAN_MAXIMUM = "scan mean", "scan maximum"
+VIEWS = (POSITION, REGION, SCAN_MEAN, SCAN_MAXIMUM)
+"""What the view shows: what was clicked, drawn or chosen last."""
 
 _PATIENCE_S = 0.01
 """How long a click waits for its pattern before other drawing goes on."""
@@ -48,6 +58,8 @@ class DiffractionController:
 
     Attributes
     ----------
+    view : str
+        One of `VIEWS`.
     shown : ShownPattern or None
     reading : Reading or None
         What the map says of it, else the classifier.
@@ -71,15 +83,16 @@ class DiffractionController:
         self.session = Session.of(viewer)
         self.model = ViewerModel(title="diffraction")
         self.layers = DiffractionLayers(self.model)
+        self.editor = DetectorEditor(self.model, self.layers, self.session)
         self.picker = PositionPicker(viewer, self.session)
         self.contrast = Contrast()
         self.hold_limits = False
+        self.view = POSITION
         self.shown: ShownPattern | None = None
         self.reading: Reading | None = None
         self.evidence: Evidence | None = None
         self.notice = ""
         self.explaining = False
-        self._preset: VirtualDetector | None = None
         self._active = True
         self._missed: Any = None
         self._patterns = LatestJob(deliver, "polmap-pattern")
@@ -92,23 +105,28 @@ class DiffractionController:
             (self.session.map_changed, self._on_map),
             (self.session.classifier_changed, self._request_evidence),
             (self.session.detector_changed, self._on_detector),
-            (self.layers.drawn, self._on_drawn),
+            (self.session.detector_dragged, self._on_detector),
         ]
         for signal, slot in self._connections:
             signal.connect(slot)
         self.model.mouse_move_callbacks.append(self._on_mouse_move)
         self._on_scan()
         self._on_detector()
+        self.handles = (DiskHandle(self), BadPixelsOverlay(self))
 
     def close(self) -> None:
         """Stop the threads and let the main viewer go."""
         for signal, slot in self._connections:
             signal.disconnect(slot, missing_ok=True)
         self._connections = []
+        for handle in self.handles:
+            handle.close()
+        self.editor.close()
         self.picker.close()
         self._patterns.close()
         self._evidences.close()
         self.model.mouse_move_callbacks.clear()
+        self.model.mouse_drag_callbacks.clear()
 
     @property
     def busy(self) -> bool:
@@ -173,6 +191,7 @@ class DiffractionController:
 
     def _on_position(self) -> None:
         position, scan = self.session.position, self.session.scan
+        self.view = POSITION
         if not self._active or position is None or scan is None:
             self.picker.show_mark(position)
         if not self._active:
@@ -203,6 +222,7 @@ class DiffractionController:
             if self.shown is None or self.shown.position is None:
                 self._on_position()
             return
+        self.view = REGION
         limits = self._held_limits()
         contrast = self.contrast
         self._patterns.submit(
@@ -210,6 +230,46 @@ class DiffractionController:
             self._show_and_explain,
             self._fail,
         )
+
+    def show_view(self, view: str) -> None:
+        """Show the pattern of the position, or that of many positions.
+
+        Parameters
+        ----------
+        view : str
+            One of `VIEWS`; without a position or a region nothing changes.
+        """
+        if view == POSITION:
+            self._on_position()
+        elif view == REGION:
+            self._on_region()
+        else:
+            self._show_scan(view)
+        self.pattern_changed.emit()
+
+    def _show_scan(self, view: str) -> None:
+        scan = self.session.scan
+        if scan is None:
+            return
+        self.view = view
+        if not self._active:
+            self._missed = lambda: self._show_scan(view)
+            return
+        limits, contrast = self._held_limits(), self.contrast
+        steps = iter_maximum_pattern if view == SCAN_MAXIMUM else iter_region_pattern
+        everywhere = np.ones(scan.scan_shape, bool)
+        self._evidences.cancel()
+        self.evidence, self.explaining, self.notice = None, False, ""
+        self._patterns.submit(
+            lambda: steps(scan, everywhere, contrast, limits),
+            self._show_without_evidence,
+            self._fail,
+        )
+
+    def _show_without_evidence(self, shown: ShownPattern) -> None:
+        self._show(shown)
+        self._read()
+        self.reading_changed.emit()
 
     def _on_map(self, changed: Any = None) -> None:
         position = self.session.position
@@ -222,33 +282,9 @@ class DiffractionController:
         self.reading_changed.emit()
 
     def _on_detector(self) -> None:
-        detector = self.session.detector
-        if detector is not None and detector.kind == DRAWN:
-            self.layers.show_outline(None)
-            return
-        self._preset = detector
-        self.layers.show_outline(None if detector is None else detector.mask)
-        self.layers.set_tool("pan_zoom")
+        self.layers.show_detector(self.session.detector)
 
     # What the user does in the diffraction view
-
-    def set_tool(self, mode: str) -> None:
-        """Draw or edit the virtual detector; shapes drawn before count again."""
-        detector = self.session.detector
-        if mode != "pan_zoom" and (detector is None or detector.kind != DRAWN):
-            self.layers.show_outline(None)
-            if self.layers.drawn_mask() is not None:
-                self._on_drawn()
-        self.layers.set_tool(mode)
-
-    def clear_drawn(self) -> None:
-        """Remove the drawn detector; the one chosen before it comes back."""
-        self.layers.clear_drawn()
-        self.layers.set_tool("pan_zoom")
-
-    def _on_drawn(self) -> None:
-        mask = self.layers.drawn_mask()
-        self.session.set_detector(self._preset if mask is None else VirtualDetector(DRAWN, mask))
 
     def _on_mouse_move(self, _model: Any, event: Any) -> None:
         pixel = self.layers.pixel_at(event.position)
@@ -309,7 +345,10 @@ class DiffractionController:
 
     def _request_evidence(self) -> None:
         scan, classifier, shown = self.session.scan, self.session.classifier, self.shown
-        self.explaining = None not in (scan, classifier, shown) and shown.complete
+        about_scan = self.view in (SCAN_MEAN, SCAN_MAXIMUM)  # a mixture of directions
+        self.explaining = (
+            None not in (scan, classifier, shown) and shown.complete and not about_scan
+        )
         self.evidence, self.notice = None, ""
         self._read()
         self.reading_changed.emit()

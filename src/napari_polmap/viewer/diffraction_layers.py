@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Shapes
-from psygnal import Signal
 
 from napari_polmap.calibration import Calibration, electron_wavelength_nm
+from napari_polmap.diffraction.detectors import Outline, PairDetector, Point
 from napari_polmap.scan import Scan
+from napari_polmap.viewer.virtual_detector import VirtualDetector
 
 DISK_COLOR = "#4cc9f0"
 DETECTOR_COLOR = "#ffa62b"
+OPPOSITE_COLOR = "#b388ff"
+"""Of the part of a pair that counts negative."""
 _OUTLINE_PIXELS = 180
 """Detector width at which outlines are one pixel wide; they scale with the detector."""
 
@@ -31,9 +35,6 @@ class DiffractionLayers:
         The diffraction view's own, not the main viewer's.
     """
 
-    drawn = Signal()
-    """The user changed the drawn detector."""
-
     def __init__(self, model: ViewerModel) -> None:
         self.model = model
         self._shape: tuple[int, int] | None = None
@@ -41,8 +42,9 @@ class DiffractionLayers:
         self._pattern: Image | None = None
         self._disk: Shapes | None = None
         self._outline: Shapes | None = None
-        self._detector: Shapes | None = None
-        self._mask_seen: npt.NDArray[np.bool_] | None = None
+        self._outlines: tuple[list[Outline], list[str]] = [], []
+        self._line: list[Outline] = []
+        self._drawn_colors: list[str] = []
         overlays = model.canvas.overlays
         overlays.scale_bar.visible = True
         overlays.scale_bar.font_size = 8
@@ -56,16 +58,18 @@ class DiffractionLayers:
         if scan is None:
             self._shape = None
             self.model.layers.clear()
-            self._pattern = self._disk = self._outline = self._detector = None
+            self._pattern = self._disk = self._outline = None
             return
+        seen = self._seen()
         self._calibration = scan.calibration
         if scan.detector_shape != self._shape:
+            seen = None
             self._shape = scan.detector_shape
             self._make_layers()
         for layer in self.model.layers:
             self._place(layer)
-        self._draw_disk()
-        self._fit()
+        self.draw_disk(scan.calibration)
+        self._keep_view(seen)
 
     def show(self, grey: npt.NDArray[np.uint8]) -> None:
         """Draw a pattern's grey values, shape ``(ky, kx)``."""
@@ -83,47 +87,55 @@ class DiffractionLayers:
         if self._pattern is not None:
             self._pattern.visible = False
 
-    def show_outline(self, mask: npt.NDArray[np.floating] | None) -> None:
-        """Outline a virtual detector that was not drawn here, instead of the drawn shapes."""
+    def show_detector(self, detector: VirtualDetector | None) -> None:
+        """Outline the virtual detector; the negative part of a pair in another color."""
         if self._outline is None:
             return
-        lines = [] if mask is None or np.shape(mask) != self._shape else _outlines(mask)
-        self._outline.data = []
-        if lines:
-            self._outline.add_paths(lines, edge_width=self._line_width(), edge_color=DETECTOR_COLOR)
-        _set_visible(self._outline, bool(lines))
-        _set_visible(self._detector, not lines and self._detector.nshapes > 0)
+        lines: list[Outline] = []
+        colors: list[str] = []
+        if detector is not None:
+            lines = detector.shape.outlines(self._calibration)
+            colors = [DETECTOR_COLOR] * len(lines)
+            if detector.paired and self._calibration.center_px is not None:
+                opposite = PairDetector(detector.shape).opposite(self._calibration)
+                lines = [*opposite.outlines(self._calibration), *lines]
+                colors = [OPPOSITE_COLOR] * (len(lines) - len(colors)) + colors
+        self._outlines = lines, colors
+        self._draw_lines()
 
-    def set_tool(self, mode: str) -> None:
-        """Draw or edit the virtual detector in one of the modes of `Shapes`."""
-        if self._detector is None:
+    def show_line(self, line: Sequence[Point] | None) -> None:
+        """Draw an unfinished line through vertices (ky, kx) beside the detector."""
+        self._line = [] if not line or len(line) < 2 else [np.asarray(line, float)]
+        self._draw_lines()
+
+    def _draw_lines(self) -> None:
+        if self._outline is None:
             return
-        if mode != "pan_zoom":
-            _set_visible(self._detector, True)  # napari brings the last mode back with it
-            self.model.layers.selection.active = self._detector
-        self._detector.mode = mode
+        lines, colors = self._outlines
+        lines, colors = [*lines, *self._line], [*colors, *[DETECTOR_COLOR] * len(self._line)]
+        width = self._line_width()
+        same = [len(line) for line in lines] == [len(line) for line in self._outline.data]
+        if lines and same and list(colors) == self._drawn_colors:
+            self._outline.data = lines
+        else:
+            self._outline.data = []
+            if lines:
+                self._outline.add_paths(lines, edge_width=width, edge_color=colors)
+        self._drawn_colors = list(colors)
+        _set_visible(self._outline, bool(lines))
 
     @property
-    def tool(self) -> str:
-        """The present tool."""
-        return "pan_zoom" if self._detector is None else str(self._detector.mode)
+    def pixels_a_screen_pixel(self) -> float:
+        """Detector pixels in a pixel of the screen."""
+        scale = 1.0 if self._pattern is None else float(self._pattern.scale[-1])
+        return 1.0 / (float(self.model.scene.camera.zoom) * scale)
 
-    @property
-    def detector_layer(self) -> Shapes | None:
-        """The shapes that the user drew."""
-        return self._detector
-
-    def clear_drawn(self) -> None:
-        """Remove the drawn shapes."""
-        if self._detector is not None:
-            self._detector.data = []
-
-    def drawn_mask(self) -> npt.NDArray[np.float32] | None:
-        """Weights of the drawn detector, shape ``(ky, kx)``; None where nothing is drawn."""
-        if self._detector is None or not self._detector.nshapes:
-            return None
-        mask = self._detector.to_masks(self._shape).any(axis=0)
-        return mask.astype(np.float32) if mask.any() else None
+    def place_of(self, world: Any) -> Point:
+        """Place on the detector (ky, kx), in pixels, of world coordinates."""
+        if self._pattern is None:
+            return 0.0, 0.0
+        ky, kx = self._pattern.world_to_data(tuple(world)[-2:])
+        return float(ky), float(kx)
 
     def pixel_at(self, world: Any) -> tuple[int, int] | None:
         """Detector pixel (ky, kx) at world coordinates; None beside the detector."""
@@ -145,19 +157,13 @@ class DiffractionLayers:
         )
         self._outline = Shapes(ndim=2, name="virtual detector")
         self._disk = Shapes(ndim=2, name="bright-field disk")
-        self._detector = Shapes(
-            ndim=2,
-            name="drawn detector",
-            edge_color=DETECTOR_COLOR,
-            face_color=[1.0, 0.65, 0.17, 0.15],
-            edge_width=self._line_width(),
-        )
-        for layer in (self._pattern, self._outline, self._disk, self._detector):
+        for layer in (self._pattern, self._outline, self._disk):
             layer.blending = "translucent_no_depth"  # all lie in one plane
             self.model.layers.append(layer)
-        self._detector.events.data.connect(self._on_drawn)
-        self._detector.mouse_drag_callbacks.append(self._while_dragging)
-        self._mask_seen = None
+        # Keys and clicks are not for the outlines.
+        self.model.layers.selection.active = self._pattern
+        self._drawn_colors = []
+        self._draw_lines()
 
     def _place(self, layer: Layer) -> None:
         scale = self._calibration.disk_mrad_per_pixel
@@ -170,12 +176,24 @@ class DiffractionLayers:
         layer.translate = (-origin[0] * scale, -origin[1] * scale)
         layer.units = "mrad"
 
-    def _draw_disk(self) -> None:
-        center, radius = self._calibration.center_px, self._calibration.radius_px
+    @property
+    def pattern_layer(self) -> Image | None:
+        """The pattern's layer; its data coordinates are detector pixels."""
+        return self._pattern
+
+    def draw_disk(self, calibration: Calibration) -> None:
+        """Draw the bright-field disk's edge, or nothing where it is not known."""
+        center, radius = calibration.center_px, calibration.radius_px
+        if self._disk is None:
+            return
         self._disk.data = []
         if center is not None and radius is not None:
+            # Half axes of the distorted disk, and the corners of the box around it.
+            lengths, axes = np.linalg.eigh(calibration.distortion())
+            first, second = (radius * lengths * axes).T
+            corners = [-first - second, -first + second, first + second, first - second]
             self._disk.add_ellipses(
-                np.array([[center, (radius, radius)]]),
+                [np.add(center, corners)],
                 edge_color=DISK_COLOR,
                 face_color="transparent",
                 edge_width=self._line_width(),
@@ -185,36 +203,29 @@ class DiffractionLayers:
     def _line_width(self) -> float:
         return max(self._shape or (1, 1)) / _OUTLINE_PIXELS
 
-    def _on_drawn(self, event: Any) -> None:
-        if str(event.action) in ("added", "changed", "removed"):
-            self._emit_if_changed()
-
-    def _while_dragging(self, layer: Shapes, event: Any) -> Any:
-        """The virtual image follows while a shape is moved, not only when it is let go."""
-        yield
-        while event.type == "mouse_move":
-            # A polygon has no extent before it is closed.
-            if str(layer.mode) != "add_polygon":
-                self._emit_if_changed()
-            yield
-
-    def _emit_if_changed(self) -> None:
-        mask = self.drawn_mask()
-        weights = None if mask is None else mask > 0
-        same = (weights is None) == (self._mask_seen is None) and np.array_equal(
-            weights, self._mask_seen
-        )
-        if not same:
-            self._mask_seen = weights
-            self.drawn.emit()
-
     def _fit(self) -> None:
-        self.model.reset_view(margin=0.02)
+        self.model.reset_view(layers=[self._pattern], margin=0.02)
         self._fitted = self._view()
+
+    def _seen(self) -> tuple[Point, float] | None:
+        """Detector pixel in the middle of the view, and its size there, if the user chose them."""
+        if self._pattern is None or self._fitted in (None, self._view()):
+            return None
+        place = self.place_of(self.model.scene.camera.center)
+        return place, 1 / self.pixels_a_screen_pixel
+
+    def _keep_view(self, seen: tuple[Point, float] | None) -> None:
+        """Go on showing the same detector pixels under another calibration, or all of them."""
+        if seen is None or self._pattern is None:
+            self._fit()
+            return
+        camera = self.model.scene.camera
+        camera.center = (0.0, *self._pattern.data_to_world(seen[0]))
+        camera.zoom = seen[1] / float(self._pattern.scale[-1])
 
     def _fit_again(self) -> None:
         """Keep the pattern filling the canvas, unless the user zoomed or moved it."""
-        if self._fitted is not None and self._fitted == self._view():
+        if self._pattern is not None and self._fitted == self._view():
             self._fit()
 
     def _view(self) -> tuple[float, tuple[float, ...]]:
@@ -258,11 +269,3 @@ def _set_visible(layer: Layer, visible: bool) -> None:
     """Hide what is empty: in software OpenGL each layer of shapes costs a millisecond or two."""
     if layer.visible != visible:
         layer.visible = visible
-
-
-def _outlines(mask: npt.NDArray[np.floating]) -> list[npt.NDArray[np.float64]]:
-    """Closed lines (ky, kx) around where a detector counts more than half."""
-    from skimage.measure import find_contours
-
-    padded = np.pad(np.asarray(mask, dtype=np.float64), 1)
-    return [line - 1 for line in find_contours(padded, 0.5 * float(padded.max() or 1.0))]

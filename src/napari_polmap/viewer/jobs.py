@@ -6,45 +6,23 @@ None of them touches a layer or the session; whoever runs them hands their steps
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_polmap.calibration import Calibration
 from napari_polmap.directions import DirectionSet
-from napari_polmap.errors import CalibrationError
 from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.autosave import remove_old_maps
 from napari_polmap.viewer.preferences import preferences
-from napari_polmap.viewer.preview import Image, preview_image
+from napari_polmap.viewer.preview import Image
 from napari_polmap.viewer.reader import open_scan
-from napari_polmap.viewer.session import VirtualDetector
-from napari_polmap.viewer.tags import Role
 
 if TYPE_CHECKING:
     from napari_polmap.classifiers import Classifier
     from napari_polmap.mapping import Progress
-
-
-@dataclass(frozen=True)
-class ImageStep:
-    """A virtual image as far as it is computed.
-
-    Parameters
-    ----------
-    done, total : int
-        Positions.
-    images : dict of Role to ndarray
-        By role, shape ``(y, x)``.
-    """
-
-    done: int
-    total: int
-    images: dict[Role, Image]
 
 
 def iter_open(path: Path, options: dict[str, Any]) -> Generator[None, None, tuple[Scan, Image]]:
@@ -72,37 +50,6 @@ def iter_measure(scan: Scan) -> Generator[None, None, Scan]:
 
     yield
     return measured(scan)
-
-
-def preset_detector(
-    kind: str, calibration: Calibration, detector_shape: tuple[int, int]
-) -> VirtualDetector | None:
-    """A preset's detector, None where center and radius of the disk are not known."""
-    from napari_polmap.diffraction.detectors import preset_mask
-
-    try:
-        return VirtualDetector(kind, preset_mask(kind, calibration, detector_shape))
-    except CalibrationError:
-        return None
-
-
-def iter_images(scan: Scan, mask: Image, center_of_mass: bool) -> Generator[ImageStep, None, None]:
-    """The virtual image of a detector, a preview first; with the center of mass if wanted."""
-    from napari_polmap.diffraction.virtual import CENTER_OF_MASS, iter_virtual
-
-    total = int(np.prod(scan.scan_shape))
-    shown = {Role.VIRTUAL: preview_image(scan, mask)}
-    yield ImageStep(0, total, dict(shown))
-    if center_of_mass:
-        for role in (Role.COM_KY, Role.COM_KX):
-            shown[role] = np.full(scan.scan_shape, np.nan, np.float32)
-    for step in iter_virtual(scan, {Role.VIRTUAL.value: mask}, center_of_mass=center_of_mass):
-        place = step.rows, step.columns
-        shown[Role.VIRTUAL][place] = step.images[Role.VIRTUAL.value][place]
-        if center_of_mass:
-            offsets = step.images[CENTER_OF_MASS][place]
-            shown[Role.COM_KY][place], shown[Role.COM_KX][place] = offsets[..., 0], offsets[..., 1]
-        yield ImageStep(step.done, step.total, dict(shown))
 
 
 def iter_warm_up() -> Generator[None, None, None]:

@@ -14,20 +14,24 @@ from napari_polmap.directions import NOT_COMPUTED, DirectionSet
 from napari_polmap.export import LAYERS, block_arrows
 from napari_polmap.polarization_map import PolarizationMap
 from napari_polmap.scan import Scan
+from napari_polmap.viewer.contrast import ImageContrast
 from napari_polmap.viewer.reading import map_reading
 from napari_polmap.viewer.tags import Role, role_of, tag
+from napari_polmap.viewer.virtual_detector import VirtualDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.layers import Layer
-    from napari.utils.colormaps import DirectLabelColormap
+    from napari.utils.colormaps import Colormap, DirectLabelColormap
 
 LayerData = tuple[Any, dict[str, Any], str]
 
 MOST_ARROWS = 600
 POLARIZATION_OPACITY = 0.75
 _ARROW_LENGTH = 0.8  # of the distance between arrows
+_COLORMAPS = {Role.COM_MAGNITUDE: "magma"}
+_CURVE_COLORS = 1024
 
 
 def geometry(calibration: Calibration) -> dict[str, Any]:
@@ -41,46 +45,59 @@ def geometry(calibration: Calibration) -> dict[str, Any]:
     return {"scale": (scale, scale), "units": (unit, unit), "axis_labels": ("y", "x")}
 
 
-def contrast_limits(image: npt.NDArray[Any]) -> tuple[float, float]:
-    """Limits of a virtual image that a few extreme positions do not set."""
-    sample = image[:: max(1, image.shape[0] // 512), :: max(1, image.shape[1] // 512)]
-    finite = sample[np.isfinite(sample)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = (float(value) for value in np.percentile(finite, (0.2, 99.8)))
-    if not high > low:
-        low, high = float(finite.min()), float(finite.max())
-    return (low, high) if high > low else (low, low + 1.0)
+def is_signed(role: Role, detector: VirtualDetector | None) -> bool:
+    """Whether an image's values lie on both sides of a zero that means something."""
+    if role is Role.VIRTUAL:
+        return detector is not None and detector.paired
+    return role in (Role.COM_X, Role.COM_Y)
 
 
-def balanced_limits(image: npt.NDArray[Any]) -> tuple[float, float]:
-    """Limits of an image with a sign, equal on both sides of zero."""
-    low, high = contrast_limits(image)
-    extent = max(abs(low), abs(high))
-    return -extent, extent
+def image_colormap(role: Role, contrast: ImageContrast, signed: bool) -> str | Colormap:
+    """Colors of an image; a curve other than a straight line lies in the colormap.
+
+    The values stay as they are, and so does what the status bar tells of them.
+    """
+    from napari.utils.colormaps import Colormap, ensure_colormap
+
+    base = "PiYG" if signed else _COLORMAPS.get(role, "gray")
+    if contrast.mode == "linear":
+        return base
+    places = contrast.curve(np.linspace(0, 1, _CURVE_COLORS), signed)
+    detail = f"{contrast.mode} {contrast.gamma:g}" if contrast.mode == "gamma" else contrast.mode
+    return Colormap(ensure_colormap(base).map(places), name=f"{base}, {detail}")
 
 
-def image_layer(role: Role, name: str, image: npt.NDArray[np.float32], scan: Scan) -> LayerData:
-    """Layer of a virtual image or of a component of the center of mass.
+def image_layer(
+    role: Role,
+    name: str,
+    image: npt.NDArray[Any],
+    scan: Scan,
+    contrast: ImageContrast | None = None,
+    *,
+    signed: bool = False,
+) -> LayerData:
+    """Layer of a virtual image or of one of the center of mass.
 
     Parameters
     ----------
     role : Role
-        ``VIRTUAL``, ``COM_KY`` or ``COM_KX``.
+        One of `IMAGE_ROLES`.
     name : str
         Name of the layer.
-    image : ndarray of float32, shape (y, x)
+    image : ndarray, shape (y, x) or (y, x, 3)
+        Values (float32), or colors (uint8).
     scan : Scan
         The scan it was made from.
+    contrast : ImageContrast, optional
+    signed : bool
+        Whether the values lie on both sides of zero, see `is_signed`.
     """
-    signed = role is not Role.VIRTUAL
-    arguments = {
-        "name": name,
-        "colormap": "PiYG" if signed else "gray",
-        "contrast_limits": balanced_limits(image) if signed else contrast_limits(image),
-        "metadata": tag(role, scan=scan),
-        **geometry(scan.calibration),
-    }
+    arguments = {"name": name, "metadata": tag(role, scan=scan), **geometry(scan.calibration)}
+    if role is Role.COM_COLORS:
+        return image, {**arguments, "rgb": True}, "image"
+    contrast = contrast or ImageContrast()
+    arguments["colormap"] = image_colormap(role, contrast, signed)
+    arguments["contrast_limits"] = contrast.limits(image, signed)
     return image, arguments, "image"
 
 

@@ -17,13 +17,14 @@ from napari_polmap.calibration import Calibration
 from napari_polmap.directions import DirectionSet
 from napari_polmap.export import LAYERS
 from napari_polmap.polarization_map import PolarizationMap
+from napari_polmap.viewer.contrast import ImageContrast
 from napari_polmap.viewer.layers import (
     LayerData,
     arrow_data,
-    balanced_limits,
-    contrast_limits,
     geometry,
+    image_colormap,
     image_layer,
+    is_signed,
     label_colormap,
     label_features,
     map_layers,
@@ -31,12 +32,19 @@ from napari_polmap.viewer.layers import (
     shown_labels,
 )
 from napari_polmap.viewer.session import Rectangle, Session
-from napari_polmap.viewer.tags import MAP_ROLES, Role, role_of, source_of, tag
+from napari_polmap.viewer.tags import (
+    COM_ROLES,
+    IMAGE_ROLES,
+    MAP_ROLES,
+    Role,
+    role_of,
+    source_of,
+    tag,
+)
 
 ORDER = (
     Role.VIRTUAL,
-    Role.COM_KY,
-    Role.COM_KX,
+    *COM_ROLES,
     Role.POLARIZATION,
     Role.CONFIDENCE,
     Role.DEFECTS,
@@ -45,7 +53,6 @@ ORDER = (
 )
 """Bottom to top."""
 
-IMAGE_ROLES = (Role.VIRTUAL, Role.COM_KY, Role.COM_KX)
 _ARROW_SECONDS = 1.0  # between two drawings of the arrows while a map grows
 
 
@@ -66,6 +73,8 @@ class LayerManager:
         self.session = Session.of(viewer)
         self._layers: dict[Role, Layer] = {}
         self._removed: set[Role] = set()
+        self._contrasts: dict[Role, ImageContrast] = {}
+        self._colored: dict[Role, tuple[ImageContrast, bool]] = {}
         self._adding = False
         self._arrows_due = 0.0
         self._due: list[Role] = []
@@ -145,14 +154,17 @@ class LayerManager:
         return "map" if not path else str(path).replace("\\", "/").rsplit("/", 1)[-1].split(".")[0]
 
     def _image_name(self, role: Role) -> str:
-        kind = self.session.detector.kind if self.session.detector is not None else "virtual image"
-        return f"{self._name()}: {kind if role is Role.VIRTUAL else role.value}"
+        title = "virtual image" if self.session.detector is None else self.session.detector.title
+        return f"{self._name()}: {title if role is Role.VIRTUAL else role.value}"
 
     def _add_image(self, role: Role) -> None:
         scan = self.session.scan
         if scan is not None:
             image = self.session.images[role]
-            self._add(role, image_layer(role, self._image_name(role), image, scan))
+            contrast, signed = self.contrast(role), is_signed(role, self.session.detector)
+            self._colored[role] = contrast, signed
+            name = self._image_name(role)
+            self._add(role, image_layer(role, name, image, scan, contrast, signed=signed))
 
     def _add(self, role: Role, data: LayerData) -> None:
         viewer = self._viewer()
@@ -284,7 +296,8 @@ class LayerManager:
         placed = geometry(self.session.calibration)
         for role, layer in self._layers.items():
             if role not in MAP_ROLES and source_of(layer.metadata).scan is not self.session.scan:
-                if self.session.scan is None or layer.data.shape != self.session.scan.scan_shape:
+                scan = self.session.scan
+                if scan is None or layer.data.shape[:2] != scan.scan_shape:
                     continue
                 layer.metadata.update(tag(role, scan=self.session.scan))
             _place(layer, placed)
@@ -323,10 +336,35 @@ class LayerManager:
             layer.refresh(extent=False, highlight=False)
         else:
             layer.data = image
-        layer.name = self._image_name(role)
-        limits = contrast_limits(image) if role is Role.VIRTUAL else balanced_limits(image)
-        layer.contrast_limits_range = limits
-        layer.contrast_limits = limits
+        name = self._image_name(role)
+        if layer.name != name:
+            layer.name = name
+        self._apply_contrast(role, layer, image)
+
+    # Contrast of the images
+
+    def contrast(self, role: Role) -> ImageContrast:
+        """How an image is shown."""
+        return self._contrasts.get(role, ImageContrast())
+
+    def set_contrast(self, role: Role, contrast: ImageContrast) -> None:
+        """Show an image otherwise, now and after the next changes."""
+        self._contrasts[role] = contrast
+        layer = self._layers.get(role)
+        if layer is not None and role in IMAGE_ROLES:
+            self._apply_contrast(role, layer, layer.data)
+
+    def _apply_contrast(self, role: Role, layer: Layer, image: npt.NDArray[Any]) -> None:
+        if role is Role.COM_COLORS:
+            return
+        contrast, signed = self.contrast(role), is_signed(role, self.session.detector)
+        if self._colored.get(role) != (contrast, signed):
+            self._colored[role] = contrast, signed
+            layer.colormap = image_colormap(role, contrast, signed)
+        limits = contrast.limits(image, signed)
+        if tuple(layer.contrast_limits) != limits:
+            layer.contrast_limits_range = limits
+            layer.contrast_limits = limits
 
     def _on_map_started(self) -> None:
         polarization_map = self.session.map

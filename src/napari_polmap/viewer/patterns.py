@@ -95,27 +95,63 @@ def iter_region_pattern(
     ScanError
         If the file cannot be read there.
     """
+    total = int(np.count_nonzero(region))
+    summed = np.zeros(scan.detector_shape)
+    for done, parts in _region_parts(scan, region):
+        for patterns, shift in parts:
+            part = patterns.sum(axis=0, dtype=np.float64)
+            summed += centered(part, shift, scan.bad_pixels)
+        values = (summed / done).astype(np.float32)
+        drawn = _drawn(scan, values, contrast, limits)
+        title = f"Mean of {total:,} positions"
+        yield ShownPattern(title, values, *drawn, done=done, total=total)
+
+
+def iter_maximum_pattern(
+    scan: Scan, region: npt.NDArray[np.bool_], contrast: Contrast, limits: Limits | None = None
+) -> Iterator[ShownPattern]:
+    """The largest intensity of each detector pixel over a region, block by block.
+
+    With a descan, patterns are compared with the beam at the calibration's center. For parameters
+    and errors see `iter_region_pattern`.
+    """
+    total = int(np.count_nonzero(region))
+    largest: npt.NDArray[Any] | None = None
+    for done, parts in _region_parts(scan, region):
+        for patterns, shift in parts:
+            part = centered(patterns.max(axis=0), shift, scan.bad_pixels)
+            largest = part if largest is None else np.fmax(largest, part)
+        assert largest is not None
+        drawn = _drawn(scan, largest, contrast, limits)
+        title = f"Maximum of {total:,} positions"
+        yield ShownPattern(title, largest, *drawn, done=done, total=total)
+
+
+def _region_parts(
+    scan: Scan, region: npt.NDArray[np.bool_]
+) -> Iterator[tuple[int, Iterator[tuple[npt.NDArray[Any], tuple[float, float]]]]]:
+    """How many positions there are so far, and the new patterns ``(n, ky, kx)`` by beam shift."""
     rows, columns = np.nonzero(region)
     box = (
         slice(int(rows.min()), int(rows.max()) + 1),
         slice(int(columns.min()), int(columns.max()) + 1),
     )
-    done, total = 0, len(rows)
-    summed = np.zeros(scan.detector_shape)
+    step, done = 1 / steps_per_px(scan.calibration), 0
     for block in scan.blocks(box):
         chosen = region[block]
         if not chosen.any():
             continue
         patterns = scan.read(*block)
-        step = 1 / steps_per_px(scan.calibration)
-        for shift, positions in beam_shifts(scan.calibration, *block, scan.scan_shape, step):
-            part = patterns[chosen & positions].sum(axis=0, dtype=np.float64)
-            summed += centered(part, shift, scan.bad_pixels)
         done += int(np.count_nonzero(chosen))
-        values = (summed / done).astype(np.float32)
-        drawn = _drawn(scan, values, contrast, limits)
-        title = f"Mean of {total:,} positions"
-        yield ShownPattern(title, values, *drawn, done=done, total=total)
+        groups = beam_shifts(scan.calibration, *block, scan.scan_shape, step)
+        yield (
+            done,
+            (
+                (patterns[chosen & positions], shift)
+                for shift, positions in groups
+                if (chosen & positions).any()
+            ),
+        )
 
 
 def redrawn(shown: ShownPattern, scan: Scan, contrast: Contrast) -> ShownPattern:

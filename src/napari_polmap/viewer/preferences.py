@@ -19,11 +19,15 @@ class Preferences:
         Whether the dock opens with a scan or map.
     keep_maps : int
         How many maps are kept in the cache folder.
+    reduced_mb : int
+        Memory in MB for the reduced copy of a scan that images come from while a detector is
+        dragged.
     """
 
     threshold: float = 0.0
     open_dock: bool = True
     keep_maps: int = 20
+    reduced_mb: int = 512
 
 
 def preferences() -> Preferences:
@@ -39,4 +43,5 @@ def preferences() -> Preferences:
         threshold=float(maps.threshold),
         open_dock=bool(window.open_dock),
         keep_maps=int(maps.keep_maps),
+        reduced_mb=int(settings.images.reduced_mb),
     )

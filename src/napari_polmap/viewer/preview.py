@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from napari_polmap.diffraction.detectors import BRIGHT_FIELD, Weighting, preset
+from napari_polmap.errors import CalibrationError
 from napari_polmap.scan import Scan
 
 Image = npt.NDArray[np.float32]
@@ -27,7 +29,7 @@ def preview_positions(scan: Scan) -> int:
     return 0 if affordable < FEWEST_POSITIONS else int(min(affordable, MOST_POSITIONS))
 
 
-def preview_image(scan: Scan, mask: Image) -> Image:
+def preview_image(scan: Scan, detector: Weighting | Image) -> Image:
     """The image of a virtual detector from a part of the positions, shape ``(y, x)``.
 
     NaN (transparent) where the file cannot be read in part quickly.
@@ -37,16 +39,12 @@ def preview_image(scan: Scan, mask: Image) -> Image:
     positions = preview_positions(scan)
     if not positions:
         return np.full(scan.scan_shape, np.nan, np.float32)
-    return np.array(preview(scan, mask, positions=positions), np.float32)
+    return np.array(preview(scan, detector, positions=positions), np.float32)
 
 
 def first_image(scan: Scan) -> Image:
     """Bright field where the disk is known, else the whole detector's sum, as a preview."""
-    from napari_polmap.diffraction.detectors import BRIGHT_FIELD, preset_mask
-
-    known = scan.calibration.center_px is not None and scan.calibration.radius_px is not None
-    if known:
-        mask = preset_mask(BRIGHT_FIELD, scan.calibration, scan.detector_shape)
-    else:
-        mask = np.ones(scan.detector_shape, np.float32)
-    return preview_image(scan, mask)
+    try:
+        return preview_image(scan, preset(BRIGHT_FIELD, scan.calibration))
+    except CalibrationError:
+        return preview_image(scan, np.ones(scan.detector_shape, np.float32))

@@ -22,6 +22,7 @@ from napari_polmap.errors import ScanChoiceError, ScanShapeError
 from napari_polmap.polarization_map import HistoryStep, PolarizationMap
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.calibration_history import CalibrationHistory, labeled
+from napari_polmap.viewer.virtual_detector import VirtualDetector
 
 if TYPE_CHECKING:
     from napari_polmap.classifiers import Classifier
@@ -30,28 +31,8 @@ if TYPE_CHECKING:
 Rectangle = tuple[slice, slice]
 
 
-DRAWN = "drawn"
-"""`VirtualDetector.kind` of a detector drawn in the diffraction view."""
-
-
 DISK, BAD_PIXELS = "disk", "bad pixels"
 """What `Session.editing` can be."""
-
-
-@dataclass(frozen=True)
-class VirtualDetector:
-    """The detector whose intensity makes the virtual image.
-
-    Parameters
-    ----------
-    kind : str
-        A preset's name, or `DRAWN`.
-    mask : ndarray of float32, shape (ky, kx)
-        Weight of each detector pixel.
-    """
-
-    kind: str
-    mask: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -104,10 +85,12 @@ class Session:
     region_changed = Signal()
     """Another drawn region (a mask over positions), or none."""
     detector_changed = Signal()
+    detector_dragged = Signal()
+    """`detector` is a passing one, while the mouse drags it."""
     calibration_edited = Signal()
     """The user changed or accepted a calibration, which is worth keeping."""
     editing_changed = Signal()
-    """`editing` is another."""
+    """`editing`, `brush_px` or `erasing` is another."""
 
     _sessions: ClassVar[WeakKeyDictionary[Any, Session]] = WeakKeyDictionary()
 
@@ -120,6 +103,7 @@ class Session:
         """Measured values by name, each with its standard error."""
         self.editing = ""
         """What is edited with the mouse in the diffraction view: `DISK`, `BAD_PIXELS` or none."""
+        self.brush_px, self.erasing = 3, False
         self.question: ShapeQuestion | None = None
         self.classifier: Classifier | None = None
         self.map: PolarizationMap | None = None
@@ -272,10 +256,21 @@ class Session:
         """Whether there is an undone change of the calibration."""
         return bool(self.calibrations.to_redo)
 
-    def edit(self, what: str) -> None:
-        """Choose what is edited with the mouse in the diffraction view."""
-        if what != self.editing:
-            self.editing = what
+    def edit(self, what: str, *, brush_px: int | None = None, erasing: bool = False) -> None:
+        """Choose what is edited with the mouse in the diffraction view.
+
+        Parameters
+        ----------
+        what : str
+            `DISK`, `BAD_PIXELS`, or empty for nothing.
+        brush_px : int, optional
+            Width of the brush for bad pixels.
+        erasing : bool
+            Whether the brush takes bad pixels away.
+        """
+        state = (what, brush_px or self.brush_px, erasing)
+        if state != (self.editing, self.brush_px, self.erasing):
+            self.editing, self.brush_px, self.erasing = state
             self.editing_changed.emit()
 
     def _as_loaded(self, names: list[str]) -> Scan:
@@ -319,6 +314,11 @@ class Session:
         """Choose the detector of the virtual image."""
         self.detector = detector
         self.detector_changed.emit()
+
+    def drag_detector(self, detector: VirtualDetector) -> None:
+        """Take a detector for the time being, while the mouse drags it."""
+        self.detector = detector
+        self.detector_dragged.emit()
 
     def set_position(self, position: tuple[int, int] | None) -> None:
         """Choose a probe position (row, column)."""

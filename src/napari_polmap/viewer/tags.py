@@ -17,8 +17,11 @@ class Role(StrEnum):
     """What a layer of this program shows."""
 
     VIRTUAL = "virtual image"
-    COM_KY = "center of mass ky"
-    COM_KX = "center of mass kx"
+    COM_X = "center of mass x"
+    COM_Y = "center of mass y"
+    COM_MAGNITUDE = "center of mass magnitude"
+    COM_COLORS = "center of mass colors"
+    COM_INTEGRATED = "integrated center of mass"
     POLARIZATION = "polarization"
     ARROWS = "arrows"
     CONFIDENCE = "confidence"
@@ -26,6 +29,14 @@ class Role(StrEnum):
     REGIONS = "regions"
 
 
+COM_ROLES = (
+    Role.COM_X,
+    Role.COM_Y,
+    Role.COM_MAGNITUDE,
+    Role.COM_COLORS,
+    Role.COM_INTEGRATED,
+)
+IMAGE_ROLES = (Role.VIRTUAL, *COM_ROLES)
 MAP_ROLES = (Role.POLARIZATION, Role.ARROWS, Role.CONFIDENCE, Role.DEFECTS)
 
 

@@ -1,21 +1,15 @@
-"""The dock's part about the virtual detector and its image."""
+"""The dock's part about the image beneath the map: which it is, and where it is chosen."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtWidgets import QCheckBox, QWidget
+from qtpy.QtWidgets import QWidget
 
-from napari_polmap.diffraction.detectors import PRESETS
-from napari_polmap.viewer.session import DRAWN
 from napari_polmap.widgets.controller import Controller
-from napari_polmap.widgets.parts import Notice, Section, button, combo, row
-
-_DRAWN_TEXT = "drawn in the diffraction view"
-_HINT = "Draw a shape over the pattern in the dock “Diffraction”."
+from napari_polmap.widgets.parts import ElidedLabel, Notice, Section, button, row
 
 
 class DetectorSection(Section):
-    """Chooses what the virtual image sums up.
+    """Names the virtual detector and leads to the docks about images and patterns.
 
     Parameters
     ----------
@@ -23,56 +17,38 @@ class DetectorSection(Section):
     """
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
-        super().__init__("Virtual detector", parent=parent)
+        super().__init__("Virtual image", parent=parent)
         self.controller = controller
         self.session = controller.session
-        self.kind = combo("Which part of each pattern the virtual image sums up")
-        for kind in PRESETS:
-            self.kind.addItem(kind.capitalize(), kind)
-        self.kind.addItem(_DRAWN_TEXT.capitalize(), DRAWN)
-        self.center_of_mass = QCheckBox("Center of mass")
-        self.center_of_mass.setToolTip(
-            "Also compute where each pattern's center of mass lies against the disk's center, as "
-            "two images in detector pixels"
+        self.shown = ElidedLabel()
+        self.imaging = button(
+            "Virtual imaging…",
+            "Open the dock “Virtual imaging”: choose detectors and images, and save images",
         )
-        line = row(self.kind, self.center_of_mass)
-        line.setStretch(0, 1)
-        self.add(line)
         self.patterns = button(
             "Patterns…",
             "Open the dock “Diffraction”: the pattern of a clicked position, its evidence, and "
-            "drawing a virtual detector",
+            "the virtual detector to be dragged",
         )
-        self.rows.addWidget(self.patterns, alignment=Qt.AlignmentFlag.AlignRight)
+        self.add(self.shown)
+        self.add(row(None, self.imaging, self.patterns))
         self.notice = Notice("info")
         self.add(self.notice)
-        self.kind.activated.connect(self._choose)
-        self.center_of_mass.toggled.connect(controller.set_center_of_mass)
-        self.refresh()
-
-    def _choose(self) -> None:
-        kind = self.kind.currentData()
-        self.controller.choose_detector(kind)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the session's detector."""
-        scan = self.session.scan
-        self.kind.setEnabled(scan is not None)
-        self.center_of_mass.setEnabled(scan is not None)
-        kind = self.controller.detector_kind
-        with QSignalBlocker(self.kind):
-            self.kind.setCurrentIndex(max(0, self.kind.findData(kind)))
-        with QSignalBlocker(self.center_of_mass):
-            self.center_of_mass.setChecked(self.controller.center_of_mass)
-        sentences = []
-        detector = self.session.detector
-        if kind == DRAWN and (detector is None or detector.kind != DRAWN):
-            sentences.append(_HINT)
+        scan, detector = self.session.scan, self.session.detector
+        self.imaging.setEnabled(scan is not None)
+        title = "" if detector is None else detector.title.capitalize()
+        self.shown.setVisible(bool(title))
+        if title != self.shown.toolTip():
+            self.shown.set_full(title)
         unmeasured = scan is not None and (
             scan.calibration.center_px is None or scan.calibration.radius_px is None
         )
-        if unmeasured and not self.controller.calibrator.measuring and kind != DRAWN:
+        sentences = []
+        if unmeasured and not self.controller.calibrator.measuring and detector is None:
             sentences.append(
                 "The bright-field disk is not known: give its center and radius in the calibration."
             )

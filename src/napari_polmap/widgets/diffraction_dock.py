@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from weakref import ref
 
 import napari.viewer
 from napari.qt import QtViewer
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QCloseEvent, QHideEvent, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -30,18 +31,33 @@ from qtpy.QtWidgets import (
 )
 
 from napari_polmap.viewer.contrast import MODES, Contrast
-from napari_polmap.viewer.diffraction import DiffractionController
+from napari_polmap.viewer.detector_editor import EDIT, FREEHAND, PAN, POLYGON
+from napari_polmap.viewer.detector_editor import HINT as EDITOR_HINT
+from napari_polmap.viewer.diffraction import (
+    POSITION,
+    REGION,
+    SCAN_MAXIMUM,
+    SCAN_MEAN,
+    DiffractionController,
+)
 from napari_polmap.viewer.picking import HINT
+from napari_polmap.viewer.preferences import PLUGIN
 from napari_polmap.widgets.evidence import EvidencePanel
+from napari_polmap.widgets.imager import Imager
 from napari_polmap.widgets.tool_buttons import IconButton
 
 _TOOLS = (
-    ("pan_zoom", "zoom", "Move and zoom the pattern"),
-    ("add_ellipse", "ellipse", "Draw an elliptic virtual detector; hold Shift for a circle"),
-    ("add_rectangle", "rectangle", "Draw a rectangular virtual detector"),
-    ("add_polygon", "polygon", "Draw a polygonal virtual detector; double-click ends it"),
-    ("select", "select", "Move, resize or delete the drawn detector"),
+    (EDIT, "select", f"Move and resize the virtual detector. {EDITOR_HINT}"),
+    (PAN, "zoom", "Move and zoom the pattern"),
+    (POLYGON, "polygon", "Draw a polygonal virtual detector; a double click ends it"),
+    (FREEHAND, "polygon_lasso", "Draw a virtual detector with a freehand line"),
 )
+_VIEWS = {
+    POSITION: "Position",
+    REGION: "Mean of region",
+    SCAN_MEAN: "Mean of scan",
+    SCAN_MAXIMUM: "Maximum of scan",
+}
 _PARTS = [480, 440]
 """First heights of the pattern and the evidence."""
 _WIDE_WINDOW = 1400
@@ -66,7 +82,9 @@ class DiffractionDock(QWidget):
         self.setObjectName("polmap-diffraction")
         self._closed = self._placed = False
         self._calls.connect(self._run)
+        self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         self.controller = DiffractionController(viewer, self._deliver)
+        self.imager = Imager.of(viewer)
         # A window that the user closes is deleted by Qt without closing its docks.
         self.destroyed.connect(self.controller.close)
         self.qt_viewer = QtViewer(self.controller.model)
@@ -79,23 +97,33 @@ class DiffractionDock(QWidget):
         self.setMinimumWidth(280)
         self._show_pattern()
         self._show_reading()
+        self._show_tool()
+        self._show_history()
 
     def _build(self) -> None:
         self.title = QLabel(_EMPTY)
         self.title.setToolTip(HINT)
         self.follow = IconButton("pan_arrows", HINT, checkable=True, text="Follow")
-        heading = _row(self.title, None, self.follow)
+        self.view = QComboBox()
+        for view, text in _VIEWS.items():
+            self.view.addItem(text, view)
+        self.view.setToolTip("Which pattern is shown; clicks and drawn regions choose theirs")
+        heading = _row(self.title, None, self.view, self.follow)
         self.tools = QButtonGroup(self)
         tools = QHBoxLayout()
         tools.setSpacing(2)
-        for index, (mode, icon, tooltip) in enumerate(_TOOLS):
+        for index, (tool, icon, tooltip) in enumerate(_TOOLS):
             button = IconButton(icon, tooltip, checkable=True)
-            button.setObjectName(mode)
-            button.setChecked(mode == "pan_zoom")
+            button.setObjectName(tool)
             self.tools.addButton(button, index)
             tools.addWidget(button)
-        self.clear = IconButton("delete_shape", "Remove the drawn virtual detector")
-        tools.addWidget(self.clear)
+        self.undo = IconButton("left_arrow", "Take the last change of the detector back (Ctrl+Z)")
+        self.redo = IconButton("right_arrow", "Make the change undone last again (Ctrl+Y)")
+        self.imaging = IconButton(
+            "new_image", "Open the dock “Virtual imaging”: detectors, images, contrast"
+        )
+        for button in (self.undo, self.redo, self.imaging):
+            tools.addWidget(button)
         tools.addStretch(1)
         self.mode = QComboBox()
         self.mode.addItems([mode.capitalize() for mode in MODES])
@@ -147,10 +175,15 @@ class DiffractionDock(QWidget):
         controller.pattern_changed.connect(self._show_pattern)
         controller.reading_changed.connect(self._show_reading)
         controller.readout_changed.connect(self._show_readout)
-        controller.session.detector_changed.connect(self._show_tool)
+        editor = controller.editor
+        editor.tool_changed.connect(self._show_tool)
+        editor.history_changed.connect(self._show_history)
         self.follow.toggled.connect(self._set_follow)
-        self.tools.idClicked.connect(lambda index: controller.set_tool(_TOOLS[index][0]))
-        self.clear.clicked.connect(controller.clear_drawn)
+        self.view.activated.connect(lambda: controller.show_view(self.view.currentData()))
+        self.tools.idClicked.connect(self._set_tool)
+        self.undo.clicked.connect(editor.undo)
+        self.redo.clicked.connect(editor.redo)
+        self.imaging.clicked.connect(self._show_imaging)
         self.mode.currentIndexChanged.connect(self._set_contrast)
         self.low.valueChanged.connect(self._set_contrast)
         self.high.valueChanged.connect(self._set_contrast)
@@ -183,8 +216,10 @@ class DiffractionDock(QWidget):
         if shown is not None:
             self.progress.setMaximum(shown.total)
             self.progress.setValue(shown.done)
-        self.clear.setEnabled(session.scan is not None)
-        for button in self.tools.buttons():
+        with QSignalBlocker(self.view):
+            self.view.setCurrentIndex(self.view.findData(self.controller.view))
+        self.view.setEnabled(session.scan is not None)
+        for button in (*self.tools.buttons(), self.imaging):
             button.setEnabled(session.scan is not None)
 
     def _show_reading(self) -> None:
@@ -202,7 +237,21 @@ class DiffractionDock(QWidget):
 
     def _show_tool(self) -> None:
         for button in self.tools.buttons():
-            button.setChecked(button.objectName() == self.controller.layers.tool)
+            button.setChecked(button.objectName() == self.controller.editor.tool)
+
+    def _set_tool(self, index: int) -> None:
+        self.controller.editor.tool = _TOOLS[index][0]
+        # Keys go where the mouse works.
+        self.qt_viewer.canvas.native.setFocus()
+
+    def _show_history(self) -> None:
+        self.undo.setEnabled(self.controller.editor.can_undo)
+        self.redo.setEnabled(self.controller.editor.can_redo)
+
+    def _show_imaging(self) -> None:
+        viewer = self._viewer()
+        if viewer is not None and getattr(viewer, "window", None) is not None:
+            viewer.window.add_plugin_dock_widget(PLUGIN, "Virtual imaging", tabify=True)
 
     def _show_readout(self, text: str) -> None:
         self.readout.setText(text)
@@ -225,6 +274,7 @@ class DiffractionDock(QWidget):
         """Qt: read again what changed while hidden."""
         super().showEvent(event)
         self.controller.active = True
+        self.imager.join(self, drags=True)
         self._keep_docked()
         self.window().installEventFilter(self)
         if not self._placed:
@@ -266,8 +316,10 @@ class DiffractionDock(QWidget):
             return
         self._closed = True
         controller = self.controller
-        controller.session.detector_changed.disconnect(self._show_tool, missing_ok=True)
+        self.imager.leave(self)
         for signal in (
+            controller.editor.tool_changed,
+            controller.editor.history_changed,
             controller.pattern_changed,
             controller.reading_changed,
             controller.readout_changed,

@@ -15,7 +15,7 @@ from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from napari_polmap.viewer.session import Session
-from napari_polmap.widgets.arrange import open_beside
+from napari_polmap.widgets.arrange import open_beside, open_over
 from napari_polmap.widgets.classifier_section import ClassifierSection
 from napari_polmap.widgets.controller import WARM_UP, Controller
 from napari_polmap.widgets.detector_section import DetectorSection
@@ -147,14 +147,14 @@ class PolarizationDock(QWidget):
         return open_beside(self._viewer(), "Virtual imaging", self)
 
     def show_calibration(self) -> QWidget | None:
-        """Open the dock "Calibration" beside this one.
+        """Open the dock "Calibration" as a tab over this one.
 
         Returns
         -------
         CalibrationDock or None
             None where there is no window.
         """
-        return open_beside(self._viewer(), "Calibration", self)
+        return open_over(self._viewer(), "Calibration", self)
 
     def fit_view(self) -> None:
         """Fit the view to the canvas, once the window has made room for the dock."""
