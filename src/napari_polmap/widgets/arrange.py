@@ -27,7 +27,15 @@ def place_beside(left: QWidget, right: QWidget) -> bool:
     window = left.window()
     if None in docks or not isinstance(window, QMainWindow) or right.window() is not window:
         return False
+    tabs = window.tabifiedDockWidgets(docks[1])
+    if not tabs:
+        # First into the row of the other, then before it: Qt only puts one after another, and a
+        # neighbor of a tab becomes a tab.
+        window.splitDockWidget(docks[1], docks[0], Qt.Orientation.Horizontal)
     window.splitDockWidget(docks[0], docks[1], Qt.Orientation.Horizontal)
+    for tab in tabs:
+        window.tabifyDockWidget(docks[1], tab)
+    docks[1].raise_()
     widths = [left.sizeHint().width(), right.sizeHint().width()]
     # Widths hold only once the window has laid the new row out.
     QTimer.singleShot(0, lambda: window.resizeDocks(docks, widths, Qt.Orientation.Horizontal))
@@ -58,6 +66,37 @@ def open_beside(viewer: Any, name: str, right: QWidget) -> QWidget | None:
     widget: QWidget = getattr(opened, "__wrapped__", opened)
     if widget not in known:
         place_beside(widget, right)
+    return widget
+
+
+def open_over(viewer: Any, name: str, under: QWidget) -> QWidget | None:
+    """Open one of the plugin's docks as a tab over another, and bring it to the front.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or None
+    name : str
+        The dock's name in the manifest.
+    under : QWidget
+        A widget inside a dock of the viewer's window.
+
+    Returns
+    -------
+    QWidget or None
+        The dock's widget; None where there is no window.
+    """
+    window = getattr(viewer, "window", None)
+    if window is None:
+        return None
+    known = list(window.dock_widgets.values())
+    opened = window.add_plugin_dock_widget(PLUGIN, name)[1]
+    widget: QWidget = getattr(opened, "__wrapped__", opened)
+    dock, other, main = _dock_of(widget), _dock_of(under), under.window()
+    if dock is not None and other is not None and isinstance(main, QMainWindow):
+        if widget not in known:
+            main.tabifyDockWidget(other, dock)
+        dock.show()
+        dock.raise_()
     return widget
 
 

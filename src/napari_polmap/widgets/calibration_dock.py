@@ -90,7 +90,7 @@ class CalibrationDock(QWidget):
         self.form.reset.connect(calibrator.reset)
         inner = QWidget()
         column = QVBoxLayout(inner)
-        column.setContentsMargins(2, 2, 2, 2)
+        column.setContentsMargins(2, 2, 6, 2)
         column.setSpacing(2)
         for widget in (self.name, self.kept, self.values, *self.sections):
             column.addWidget(widget)
@@ -127,7 +127,7 @@ class CalibrationDock(QWidget):
         buttons = row(self.undo, self.redo, None, self.keep, self.reset_all)
         buttons.setContentsMargins(4, 2, 4, 4)
         outer.addLayout(buttons)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(_WIDTH - 10)
 
     @property
     def sections(self) -> tuple[Any, ...]:

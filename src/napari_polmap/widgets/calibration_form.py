@@ -86,13 +86,13 @@ class CalibrationForm(QWidget):
         self._grid.setColumnStretch(1, 1)
         for value in _VALUES[:6]:
             self._add(value)
-        self.center_ky, self.center_kx = _field("px", 2, True), _field("px", 2, True)
+        self.center_ky, self.center_kx = _field("", 2, True), _field("", 2, True)
         for field in (self.center_ky, self.center_kx):
             field.setToolTip(_CENTER)
             field.valueChanged.connect(self._center_edited)
         center = QWidget()
         center.setLayout(row(self.center_ky, self.center_kx, spacing=3))
-        self._place("center_px", "Disk center", center, _CENTER)
+        self._place("center_px", "Center (px)", center, _CENTER)
         for value in _VALUES[6:]:
             self._add(value)
         self.flip = QCheckBox("reverse ky")
@@ -200,14 +200,14 @@ class CalibrationForm(QWidget):
 def _accuracy(error: Any) -> str:
     """A standard error, the larger of two, in two digits at most."""
     largest = max(error) if isinstance(error, tuple) else float(error)
-    return f"± {largest:.1g}"
+    return f"±{largest:.1g}"
 
 
 def _field(unit: str, decimals: int, signed: bool, *, always: bool = False) -> QDoubleSpinBox:
     field = QDoubleSpinBox()
     field.setDecimals(decimals)
     field.setRange(-_FAR if signed else 0.0, _FAR)
-    field.setSuffix(f" {unit}" if unit != "°" else unit)
+    field.setSuffix(f" {unit}" if unit not in ("°", "") else unit)
     field.setKeyboardTracking(False)
     field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     if not always:

@@ -47,12 +47,12 @@ class DiskSection(Section):
         self.found: Disk | None = None
         self.measure = button("Measure", "Find the disk by its edge in the scan's mean pattern")
         self.vacuum = button(
-            "From vacuum…",
+            "Vacuum…",
             "Find the disk in a scan or an image that was recorded without a specimen, with the "
             "same detector and camera length",
         )
         self.drag = toggle(
-            "Drag the circle", "Correct the circle with the mouse in the dock “Diffraction”"
+            "Drag", "Correct the disk's circle with the mouse in the dock “Diffraction”"
         )
         self.add(row(self.measure, self.vacuum, self.drag))
         self.how = wrapped(_HOW)
