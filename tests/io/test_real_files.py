@@ -37,14 +37,16 @@ pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="no real files here"
     ],
 )
 def test_shape_and_dtype(name: str, options: dict, shape: tuple[int, ...], dtype: str) -> None:
-    scan = load_scan(FOLDER / name, measure=False, **options)
+    scan = load_scan(FOLDER / name, measure=False, sidecar=False, **options)
     assert scan.shape == shape
     assert scan.dtype == np.dtype(dtype)
     assert np.isfinite(scan.read(slice(0, 2), slice(0, 2))).all()
 
 
 def test_experiment_of_known_calibration() -> None:
-    scan = load_scan(FOLDER / "hdf5/cryo_24x40.hspy", energy_kv=300, semi_angle_mrad=1.03)
+    scan = load_scan(
+        FOLDER / "hdf5/cryo_24x40.hspy", energy_kv=300, semi_angle_mrad=1.03, sidecar=False
+    )
     found = scan.calibration
     assert found.step_nm == pytest.approx(3.125)
     assert found.sources["step_nm"] == "file"
@@ -66,14 +68,14 @@ def test_calibration_of_other_formats() -> None:
 
 def test_frames_without_a_shape() -> None:
     with pytest.raises(ScanShapeError, match="6 frames"):
-        load_scan(FOLDER / "tvips/test_tvips_2345_split_000.tvips")
+        load_scan(FOLDER / "tvips/test_tvips_2345_split_000.tvips", sidecar=False)
     with pytest.raises(ScanShapeError, match="8 frames"):
         load_scan(FOLDER / "mib/001_4x2_6bit.mib", nav_shape=(3, 3))
 
 
 def test_more_axes_than_four() -> None:
     with pytest.raises(ScanError, match="index"):
-        load_scan(FOLDER / "emd/Si100_4D.emd")
+        load_scan(FOLDER / "emd/Si100_4D.emd", sidecar=False)
 
 
 def test_missing_part_of_a_format_of_two_files(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_real_files_as_rosettasciio_reads_them() -> None:
     from rsciio.topspin import file_reader as topspin
 
     def all_of(name: str, **options: int) -> np.ndarray:
-        return load_scan(FOLDER / name, measure=False, **options).data.compute()
+        return load_scan(FOLDER / name, measure=False, sidecar=False, **options).data.compute()
 
     found = topspin(str(FOLDER / "app5/topspin_test_C.app5"), show_progressbar=False)
     expected = next(s["data"] for s in found if s["data"].ndim == 4)

@@ -10,6 +10,7 @@ import tifffile
 from napari_polmap import save_map
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.probe import FEWEST_TIFFS, kind_of
+from tests.io.hdf5_files import eiger, matlab
 from tests.viewer.scenes import filled_map
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "real"
@@ -26,7 +27,7 @@ def test_npy_by_its_header(tmp_path: Path, shape: tuple[int, ...], kind: str | N
     assert kind_of(path) == kind, "the header is enough"
 
 
-@pytest.mark.parametrize("ending", [".hspy", ".h5", ".hdf5", ".emd"])
+@pytest.mark.parametrize("ending", [".hspy", ".h5", ".hdf5", ".emd", ".nxs", ".mat"])
 def test_hdf5_by_its_shapes(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"file{ending}"
     with h5py.File(path, "w") as file:
@@ -81,3 +82,10 @@ def test_real_files(name: str) -> None:
     if not (REAL / name).exists():
         pytest.skip("the real files are not here")
     assert kind_of(REAL / name) == "scan"
+
+
+def test_master_file_of_a_detector(tmp_path: Path) -> None:
+    eiger(tmp_path / "a_master.h5")
+    assert kind_of(tmp_path / "a_master.h5") == "scan"
+    matlab(tmp_path / "a.mat")
+    assert kind_of(tmp_path / "a.mat") == "scan"

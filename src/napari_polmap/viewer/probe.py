@@ -11,7 +11,7 @@ Kind = Literal["scan", "map"]
 
 # Formats of this field, which nobody else opens: the ending tells.
 _BY_ENDING = {".mib", ".blo", ".app5", ".tvips", ".zspy", ".dm3", ".dm4"}
-_HDF5 = {".hspy", ".h5", ".hdf5", ".emd"}
+_HDF5 = {".hspy", ".h5", ".hdf5", ".emd", ".nxs", ".mat"}
 _TIFF = {".tif", ".tiff"}
 FEWEST_TIFFS = 256
 """A folder of fewer TIFF files is taken for a stack of pictures."""
@@ -93,6 +93,8 @@ def _hdf5_has_scan(path: Path) -> bool:
     if not h5py.is_hdf5(path):
         return False
     with h5py.File(path, "r") as file:
+        if "entry/data/data_000001" in file:
+            return True  # a detector's master file, its frames in others
         groups: list[h5py.Group] = [file]
         for _ in range(_MOST_NODES):
             if not groups:
