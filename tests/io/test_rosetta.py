@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_polmap.errors import ScanError
+from napari_polmap.errors import ScanChoiceError, ScanError
 from napari_polmap.io import load_scan
 from napari_polmap.io.kinds import is_hdf5
 from tests.io import hdf5_files
@@ -47,6 +48,18 @@ def test_zspy(detector_first: bool, tmp_path: Path) -> None:
     check_dipole(scan)
     assert scan.storage == (2, 3)
     assert scan.calibration.step_nm == 2
+
+
+def test_several_signals_of_equal_rank_in_a_zspy(tmp_path: Path) -> None:
+    path = tmp_path / "a.zspy"
+    _zspy(path)
+    shutil.copytree(path / "Experiments/dipole", path / "Experiments/other")
+    about = path / "Experiments/other/metadata/General/.zattrs"
+    about.write_text(about.read_text().replace("dipole", "other"))
+    with pytest.raises(ScanChoiceError, match="several data sets") as caught:
+        load_scan(path)
+    assert caught.value.datasets == ("dipole", "other")
+    check_dipole(load_scan(path, dataset="other", measure=False))
 
 
 def test_broken_zspy(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ KNOWN = (
 )
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LARGEST_USER_BLOCK = 2**26
+_HDF5_ONLY = ("HSPY", "EMD", "NeXus", "USID", "Arina", "Delmic", "Topspin", "Tofwerk")
+"""Readers of files that must be HDF5."""
 
 _NO_SHAPE = "cannot be read without its shape; save the data as .npy"
 _CRYSTALLOGRAPHY = (
@@ -87,8 +89,6 @@ def reader_name(path: Path) -> str:
         for plugin in IO_PLUGINS
         if ending[1:] in [str(e).lower() for e in plugin["file_extensions"]]
     ]
-    if ending == ".mrc":
-        return "MRC"
     if not names:
         ending = f"the ending {ending}" if ending else "no ending"
         raise ScanError(f"{path} has {ending}, which no reader knows; open one of {KNOWN}.")
@@ -98,9 +98,6 @@ def reader_name(path: Path) -> str:
             "complete and of the kind its ending says."
         )
     return names[0]
-
-
-_HDF5_ONLY = ("HSPY", "EMD", "NeXus", "USID", "Arina", "Delmic", "Topspin")
 
 
 def _contains(path: Path, text: bytes) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_polmap.errors import ScanError
+from napari_polmap.errors import ScanChoiceError, ScanError
 from napari_polmap.io.axes import Axis
 from napari_polmap.io.hdf5 import hdf5_reader, open_hdf5
 from napari_polmap.io.kinds import is_hdf5, reader_name
@@ -98,11 +98,21 @@ def _choose(path: Path, signals: Sequence[dict[str, Any]], dataset: str | None) 
                 f"{path} has no dataset {dataset!r}; it holds {_listed(titles, signals)}."
             )
         return wanted[0]
+    real = [(t, s) for t, s in zip(titles, signals, strict=True) if _is_real(s)]
     for most, least in ((4, 4), (5, 5), (9, 6), (3, 3)):
-        fitting = [s for s in signals if least <= _dimensions(s) <= most and _is_real(s)]
+        fitting = [(t, s) for t, s in real if least <= _dimensions(s) <= most]
         if fitting:
             # The scan is by far the largest; preview stacks are small.
-            return max(fitting, key=lambda signal: int(np.prod(signal["data"].shape)))
+            largest = max(int(np.prod(s["data"].shape)) for _, s in fitting)
+            best = {t: s for t, s in fitting if int(np.prod(s["data"].shape)) == largest}
+            if len(best) > 1:
+                listed = _listed(list(best), list(best.values()))
+                raise ScanChoiceError(
+                    f"{path} holds several data sets that may be the scan, {listed}; choose one by "
+                    "its name with dataset.",
+                    datasets=tuple(best),
+                )
+            return next(iter(best.values()))
     raise ScanError(
         f"{path} holds no 4D-STEM scan but {_listed(titles, signals) or 'nothing'}; a scan has "
         "rows and columns of two-dimensional patterns."
