@@ -5,7 +5,11 @@ float32: the least that any classifier of it must do. Both run in a process of t
 alternately, with one thread of linear algebra. Times are CPU seconds, since machines are shared;
 the memory is the largest anonymous one of the process (RssAnon), sampled at every step.
 
+With --descan the scan is classified once more with a beam that wanders by so many pixels over its
+rows and over its columns.
+
     python benchmarks/classify.py --gigabytes 8
+    python benchmarks/classify.py --gigabytes 2 --descan 3
 """
 
 from __future__ import annotations
@@ -32,11 +36,14 @@ def anonymous_mb():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) / 1e3 for line in status if line.startswith("RssAnon"))
 
-path, what = sys.argv[1:3]
+path, what, out, descan = sys.argv[1:]
 scan = polmap.load_scan(
     path, measure=False, step_nm=0.0495, lattice_nm=0.396, energy_kv=200, semi_angle_mrad=24,
     center_px=(127.4, 126.8), radius_px=60.0,
 )
+if what == "descan":
+    down, across = (float(descan) / n for n in scan.scan_shape)
+    scan = scan.calibrated(descan_px=(down, 0.0, 0.0, across))
 classifier = polmap.load_classifier("default")
 peak = [anonymous_mb()]
 if what == "baseline":
@@ -50,7 +57,6 @@ if what == "baseline":
         image[rows, columns] = block.sum((2, 3))
         peak.append(anonymous_mb())
 else:
-    out = sys.argv[3]
     classifier.predictor(scan.calibration, scan.scan_shape, scan.detector_shape)
     start = time.process_time()
     polmap.classify(scan, classifier, out, progress=lambda step: peak.append(anonymous_mb()))
@@ -80,6 +86,7 @@ def main() -> None:
     )
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--descan", type=float, metavar="PX", default=0.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scan.npy"
@@ -87,10 +94,13 @@ def main() -> None:
         positions = shape[0] * shape[1]
         print(f"{shape} uint16, {path.stat().st_size / 1e9:.1f} GB")
         figures: dict[str, list[dict[str, float]]] = {"baseline": [], "classify": []}
+        if options.descan:
+            figures["descan"] = []
         for repeat in range(options.repeats):
             for what, found in figures.items():
+                out = f"{folder}/{what}-{repeat}.zarr"
                 done = subprocess.run(
-                    [sys.executable, "-c", _SCRIPT, path, what, f"{folder}/{repeat}.zarr"],
+                    [sys.executable, "-c", _SCRIPT, path, what, out, str(options.descan)],
                     capture_output=True,
                     text=True,
                     check=True,
@@ -103,6 +113,8 @@ def main() -> None:
                 f"at most {max(one['mb'] for one in found):.0f} MB anonymous memory"
             )
         print(f"ratio: {best['classify'] / best['baseline']:.2f}")
+        if options.descan:
+            print(f"descan of {options.descan:g} px: {best['descan'] / best['classify']:.2f}")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ import pytest
 from napari_polmap.calibration import Calibration
 from napari_polmap.diffraction.operators import BeamOperators
 from napari_polmap.diffraction.preprocessing import Preprocessing
-from napari_polmap.diffraction.shifts import steps_per_px
+from napari_polmap.diffraction.shifts import nearest_good, steps_per_px
 from napari_polmap.errors import CalibrationError
 
 SCAN = (9, 11)
 DETECTOR = (72, 78)
-STEP = 1 / 13
+STEP = 1 / 8
 """Of the shifts, for this radius."""
 DESCAN = (4 * STEP, -2 * STEP, STEP, 5 * STEP)
 KY, KX = np.mgrid[: DETECTOR[0], : DETECTOR[1]]
@@ -34,12 +34,16 @@ def _position_by_position(
 ) -> np.ndarray:
     """Each pattern with an operator of its own, at its exact center."""
     found = np.empty((*SCAN, preprocessing.size**2), np.float32)
+    block = BLOCK.copy()
+    if bad is not None:
+        rows, columns, good_rows, good_columns = nearest_good(bad)
+        block[..., rows, columns] = block[..., good_rows, good_columns]
     for y, x in np.ndindex(*SCAN):
         center = tuple(calibration.center_at(y, x, SCAN))
         operator = preprocessing.operator(
-            dataclasses.replace(calibration, center_px=center), DETECTOR, bad
+            dataclasses.replace(calibration, center_px=center), DETECTOR
         )
-        found[y, x] = operator.apply(BLOCK[y, x][None])[0]
+        found[y, x] = operator.apply(block[y, x][None])[0]
     return found
 
 
@@ -55,20 +59,20 @@ def test_each_pattern_is_cropped_where_its_beam_stands(
     bad = None
     if masked:
         bad = np.zeros(DETECTOR, bool)
-        bad[30:33, 40:44] = True
+        bad[30:33, 40:44] = bad[22, 20] = True
     calibration = _calibration()
     operators = BeamOperators(preprocessing, calibration, SCAN, DETECTOR, bad)
     expected = _position_by_position(preprocessing, calibration, bad)
     # The shifts are whole steps here, so that nothing is rounded. Squares of binned pixels stand
     # elsewhere, though.
-    binned = operators.operator_at((0.0, 0.0)).binning > 1
+    binned = preprocessing.operator(calibration, DETECTOR).binning > 1
     np.testing.assert_allclose(operators.apply(BLOCK), expected, rtol=0.04 if binned else 1e-4)
 
 
 def test_shifts_are_rounded_far_below_the_radius() -> None:
     calibration = _calibration(descan_px=(0.123, -0.234, 0.345, 0.0456))
     operators = BeamOperators(Preprocessing(), calibration, SCAN, DETECTOR)
-    assert steps_per_px(calibration) == 13
+    assert steps_per_px(calibration) == 8
     expected = _position_by_position(Preprocessing(), calibration)
     departure = np.abs(operators.apply(BLOCK) - expected) / expected
     assert 1e-4 < departure.max() < 0.03
@@ -90,6 +94,22 @@ def test_features_are_those_of_the_resampled_patterns() -> None:
         np.testing.assert_allclose(
             merged.apply(BLOCK), operators.apply(BLOCK) @ rows.T, rtol=1e-3, atol=1e-2
         )
+
+
+@pytest.mark.parametrize("size", [10, 32])
+def test_bad_pixels_leave_no_mark(size: int) -> None:
+    """They stay where they are on the detector while the crop moves over them."""
+    bad = np.zeros(DETECTOR, bool)
+    bad[36, :] = bad[20:24, 30:33] = True
+    spoiled = BLOCK.copy()
+    spoiled[..., bad] = 60000
+    operators = BeamOperators(Preprocessing(size=size), _calibration(), SCAN, DETECTOR, bad)
+    kept = spoiled.copy()
+    found = operators.apply(spoiled)
+    np.testing.assert_array_equal(spoiled, kept)
+    np.testing.assert_array_equal(found, operators.apply(BLOCK))
+    whole = BeamOperators(Preprocessing(size=size), _calibration(), SCAN, DETECTOR).apply(BLOCK)
+    assert np.abs(found / whole - 1).mean() < 0.02
 
 
 def test_at_the_detectors_edge_the_operator_is_built_anew() -> None:

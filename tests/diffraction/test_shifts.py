@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_polmap.calibration import Calibration
-from napari_polmap.diffraction.shifts import beam_shifts, centered
+from napari_polmap.diffraction.shifts import beam_shifts, centered, nearest_good, steps_per_px
 
 ROWS, COLUMNS = slice(3, 20), slice(10, 42)
 SCAN = (40, 64)
@@ -69,3 +69,23 @@ def test_bad_pixels_are_not_moved_along() -> None:
     bad[8:11, 5] = bad[0] = True
     flat[bad] = 1e6
     np.testing.assert_allclose(centered(flat, (0.5, 1.25), bad), 7.0)
+
+
+def test_the_nearest_good_pixel() -> None:
+    bad = np.zeros((6, 8), bool)
+    bad[:, :3] = bad[4, 6] = True
+    rows, columns, good_rows, good_columns = nearest_good(bad)
+    assert sorted(zip(rows, columns, strict=True)) == [tuple(pixel) for pixel in np.argwhere(bad)]
+    assert not bad[good_rows, good_columns].any()
+    gap = columns < 3
+    np.testing.assert_array_equal(good_rows[gap], rows[gap])
+    assert (good_columns[gap] == 3).all()
+    assert np.hypot(good_rows[~gap] - 4, good_columns[~gap] - 6) == pytest.approx([1.0])
+    assert nearest_good(np.zeros((4, 4), bool)).shape == (4, 0)
+
+
+@pytest.mark.parametrize("radius", [2.0, 9.0, 15.0, 30.0, 60.0, 300.0])
+def test_steps_are_small_against_the_radius(radius: float) -> None:
+    half = 0.5 / steps_per_px(Calibration(radius_px=radius))
+    assert half <= 0.004 * radius
+    assert steps_per_px(Calibration()) == 8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -12,10 +11,11 @@ import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.diffraction.preprocessing import PatternOperator, Preprocessing
-from napari_polmap.diffraction.shifts import Shift, beam_shifts, steps_per_px
+from napari_polmap.diffraction.shifts import nearest_good, shift_groups, steps_per_px
 from napari_polmap.errors import CalibrationError
 
-_PATTERNS_AT_ONCE = 256
+_CROP_BYTES = 4 * 2**20
+"""Crops of so many patterns at once: what stays in the processor's cache is a third faster."""
 _CACHE_BYTES = 64 * 2**20
 _CACHED = (64, 1024)
 
@@ -58,11 +58,13 @@ class BeamOperators:
         self.bad_pixels = bad_pixels
         self._rows = None if rows is None else np.asarray(rows, np.float32)
         self._steps_per_px = steps_per_px(calibration)
+        self._plain = self._merged(preprocessing.operator(calibration, detector_shape, bad_pixels))
         self._moving = calibration.descan_px is not None and any(calibration.descan_px)
-        self._plain = self._build(0, 0)
         fitting = _CACHE_BYTES // max(1, _matrix_bytes(self._plain))
         self._cached = lru_cache(int(np.clip(fitting, *_CACHED)))(self._build)
+        self._repairs: npt.NDArray[np.intp] | None = None
         if self._moving:
+            self._repairs = None if bad_pixels is None else nearest_good(bad_pixels)
             self._check_corners()
 
     def projected(self, rows: npt.NDArray[Any]) -> BeamOperators:
@@ -100,66 +102,51 @@ class BeamOperators:
         rows, columns = block.shape[:2]
         patterns = block.reshape(rows * columns, *block.shape[2:])
         features = np.empty((len(patterns), self.count), np.float32)
-        for operator, chosen in self._groups(rows, columns, origin):
-            for start in range(0, len(patterns if chosen is None else chosen), _PATTERNS_AT_ONCE):
-                part = slice(start, start + _PATTERNS_AT_ONCE)
-                if chosen is None:
-                    features[part] = self._features(operator, patterns[part])
-                else:
-                    features[chosen[part]] = self._features(operator, patterns, chosen[part])
-        return features.reshape(rows, columns, -1)
-
-    def _groups(
-        self, rows: int, columns: int, origin: tuple[int, int]
-    ) -> Iterator[tuple[PatternOperator, npt.NDArray[np.intp] | None]]:
-        """Operators with the positions of a block each is for, flat indices; None: all."""
-        if not self._moving:
-            yield self._plain, None
-            return
         place = slice(origin[0], origin[0] + rows), slice(origin[1], origin[1] + columns)
         step = 1 / self._steps_per_px
-        for shift, positions in beam_shifts(self.calibration, *place, self.scan_shape, step):
-            yield self.operator_at(shift), np.flatnonzero(positions)
+        for steps, chosen in shift_groups(self.calibration, *place, self.scan_shape, step):
+            operator = self._at(steps)
+            if isinstance(chosen, slice):
+                at_once = max(1, _CROP_BYTES // operator.crop_bytes)
+                for start in range(0, len(patterns), at_once):
+                    part = slice(start, start + at_once)
+                    features[part] = operator.apply(patterns[part])
+            else:
+                features[chosen] = operator.apply(patterns, chosen)
+        return features.reshape(rows, columns, -1)
 
-    def _features(
-        self,
-        operator: PatternOperator,
-        patterns: npt.NDArray[Any],
-        chosen: npt.NDArray[np.intp] | None = None,
-    ) -> npt.NDArray[np.float32]:
-        found = operator.apply(patterns, chosen)
-        if self._rows is not None and not isinstance(operator.matrix, np.ndarray):
-            found = found @ self._rows.T
-        return found
-
-    def operator_at(self, shift: Shift) -> PatternOperator:
-        """The operator where the beam is shifted by (ky, kx) pixels, a multiple of the step."""
-        steps = [round(part * self._steps_per_px) for part in shift]
-        if self.bad_pixels is None:
-            whole = [round(part / self._steps_per_px) for part in steps]
-            rest = [
-                part - pixels * self._steps_per_px
-                for part, pixels in zip(steps, whole, strict=True)
-            ]
-            operator = self._cached(rest[0], rest[1]).moved(
-                (whole[0], whole[1]), self.detector_shape
-            )
-            if operator is not None:
-                return operator
-        return self._cached(steps[0], steps[1])
+    def _at(self, steps: tuple[int, int]) -> PatternOperator:
+        """The operator where the beam is shifted by (ky, kx) steps."""
+        if not self._moving:
+            return self._plain
+        whole = [round(part / self._steps_per_px) for part in steps]
+        rest = [
+            part - pixels * self._steps_per_px for part, pixels in zip(steps, whole, strict=True)
+        ]
+        operator = self._cached(rest[0], rest[1]).moved((whole[0], whole[1]), self.detector_shape)
+        if operator is None:
+            operator = self._cached(steps[0], steps[1])
+        if self._repairs is None:
+            return operator
+        inside = np.ones(self._repairs.shape[1], bool)
+        for places, part in zip(self._repairs[:2], operator.box, strict=True):
+            inside &= (places >= part.start) & (places < part.stop)
+        return dataclasses.replace(operator, repairs=self._repairs[:, inside])
 
     def _build(self, down: int, across: int) -> PatternOperator:
-        """The operator where the beam is shifted by so many steps."""
-        calibration = self.calibration
-        if calibration.center_px is not None:
-            ky, kx = calibration.center_px
-            center = (ky + down / self._steps_per_px, kx + across / self._steps_per_px)
-            calibration = dataclasses.replace(calibration, center_px=center)
-        operator = self.preprocessing.operator(calibration, self.detector_shape, self.bad_pixels)
-        # Bad pixels stay where they are: every shift needs a matrix of its own, used for few
-        # patterns, so that merging would cost more than it saves.
-        shared = self.bad_pixels is None or not self._moving
-        return operator if self._rows is None or not shared else operator.projected(self._rows)
+        """The operator where the beam is shifted by so many steps.
+
+        It knows of no bad pixels: these stay where they are when the operator moves, and are
+        repaired in the patterns instead.
+        """
+        assert self.calibration.center_px is not None
+        ky, kx = self.calibration.center_px
+        center = (ky + down / self._steps_per_px, kx + across / self._steps_per_px)
+        calibration = dataclasses.replace(self.calibration, center_px=center)
+        return self._merged(self.preprocessing.operator(calibration, self.detector_shape))
+
+    def _merged(self, operator: PatternOperator) -> PatternOperator:
+        return operator if self._rows is None else operator.projected(self._rows)
 
     def _check_corners(self) -> None:
         """Build the operators of the scan's corners, where the beam is farthest away."""
@@ -168,13 +155,13 @@ class BeamOperators:
         for row in {0, last[0]}:
             for column in {0, last[1]}:
                 place = slice(row, row + 1), slice(column, column + 1)
-                for shift, _ in beam_shifts(self.calibration, *place, self.scan_shape, step):
+                for steps, _ in shift_groups(self.calibration, *place, self.scan_shape, step):
                     try:
-                        self.operator_at(shift)
+                        self._at(steps)
                     except CalibrationError as error:
                         raise CalibrationError(
-                            f"In a corner of the scan, with the beam {shift[0]:.1f} px (ky) and "
-                            f"{shift[1]:.1f} px (kx) away by the descan: {error}"
+                            f"In a corner of the scan, with the beam {steps[0] * step:.1f} px (ky) "
+                            f"and {steps[1] * step:.1f} px (kx) away by the descan: {error}"
                         ) from error
 
 

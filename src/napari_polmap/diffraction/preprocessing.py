@@ -119,12 +119,22 @@ class PatternOperator:
         Edge of the squares of detector pixels that are summed first.
     size : int
         Rows and columns of the result.
+    repairs : ndarray of int, shape (4, n), optional
+        Rows and columns of bad pixels within the box that the matrix does not know of, and of the
+        pixels whose values they take.
     """
 
     matrix: csr_matrix | npt.NDArray[np.float32]
     box: tuple[slice, slice]
     binning: int
     size: int
+    repairs: npt.NDArray[np.intp] | None = None
+
+    @property
+    def crop_bytes(self) -> int:
+        """Bytes of one pattern's part within the box, as float32."""
+        rows, columns = self.box
+        return 4 * (rows.stop - rows.start) * (columns.stop - columns.start)
 
     def crop(
         self, patterns: npt.NDArray[Any], chosen: npt.NDArray[np.intp] | None = None
@@ -137,6 +147,12 @@ class PatternOperator:
         if chosen is not None:
             inside = inside[chosen]
         cropped = np.ascontiguousarray(inside, dtype=np.float32)
+        if self.repairs is not None and self.repairs.size:
+            bad, good = self.repairs[:2], self.repairs[2:]
+            of = np.arange(len(patterns)) if chosen is None else chosen
+            cropped[:, bad[0] - self.box[0].start, bad[1] - self.box[1].start] = patterns[
+                of[:, None], good[0], good[1]
+            ]
         if self.binning > 1:
             # Sums of slices, rows first: several times faster than reducing over short axes.
             step = self.binning
