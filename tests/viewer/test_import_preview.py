@@ -13,7 +13,7 @@ import pytest
 from napari_polmap import load_scan
 from napari_polmap.errors import ScanError
 from napari_polmap.io.sidecar import save_sidecar
-from napari_polmap.viewer.import_preview import Facts, Look, Opened, iter_import
+from napari_polmap.viewer.import_preview import Facts, Look, Opened, iter_import, kept_options
 
 
 def make_data(scan_shape: tuple[int, int] = (12, 20)) -> np.ndarray:
@@ -90,7 +90,7 @@ def test_a_scan_comes_back_as_it_was_opened(tmp_path: Path) -> None:
     save_sidecar(scan)
     _, opened, _ = look(tmp_path / "scan.npy")
     assert opened.options == {"axes": "x,y,ky,kx", "flyback": 1, "rotation_deg": 30.0}
-    assert opened.kept == opened.options
+    assert kept_options(tmp_path / "scan.npy") == opened.options
     assert opened.scan.scan_shape == (19, 12)
 
 

@@ -68,14 +68,11 @@ class Opened:
     options : dict
         Those given, and those that the file cannot be opened without.
     scan : Scan
-    kept : mapping or None
-        The options kept beside the scan when it was open before.
     """
 
     facts: Facts
     options: dict[str, Any]
     scan: Scan
-    kept: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,8 +118,7 @@ def iter_import(
     PolmapError
         If the file cannot be opened with these options.
     """
-    kept = kept_options(path)
-    options = (kept or {}) if options is None else options
+    options = (kept_options(path) or {}) if options is None else options
     choice = {name: options[name] for name in _CHOOSERS if options.get(name) is not None}
     if known is not None and known.path == path and known.choice == choice:
         facts = known
@@ -131,7 +127,7 @@ def iter_import(
     yield facts
     options = completed(options, facts)
     scan = _load(path, options)
-    yield Opened(facts, dict(options), scan, kept)
+    yield Opened(facts, dict(options), scan)
     yield from iter_look(scan, detector)
 
 

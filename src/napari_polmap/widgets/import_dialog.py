@@ -79,7 +79,6 @@ class ImportDialog(QDialog):
         self._controller = controller
         self._facts: Facts | None = None
         self._opened: Opened | None = None
-        self._kept: Mapping[str, Any] | None = None
         self._looked: Path | None = None
         self._read_with: dict[str, Any] | None = None
         self._opening = False
@@ -173,7 +172,7 @@ class ImportDialog(QDialog):
         """Look into another file."""
         self.path.setText(str(path))
         self._typing.stop()
-        self._facts = self._opened = self._kept = self._read_with = None
+        self._facts = self._opened = self._read_with = None
         self._looked = path
         self._refresh_button()
         self.form.show_facts(None)
@@ -274,7 +273,7 @@ class ImportDialog(QDialog):
 
     def _take_opened(self, opened: Opened) -> None:
         first = self._opened is None
-        self._opened, self._kept = opened, opened.kept
+        self._opened = opened
         self._refresh_button()
         frame: dict[str, Any] = _FRAME
         if not first:
@@ -350,22 +349,27 @@ class ImportDialog(QDialog):
         # Nobody should open what was not seen.
         if self._opened is None or options is None or self._opening:
             return
-        path = self._opened.facts.path
+        path, wanted = self._opened.facts.path, options
         self._set_opening(True)
-        self._controller.open_scan(
-            path,
-            on_opened=self._finish,
-            on_failed=self._open_failed,
-            **self._with_kept(options),
-        )
 
-    def _with_kept(self, options: dict[str, Any]) -> dict[str, Any]:
+        def open_(kept: Mapping[str, Any] | None) -> None:
+            self._controller.open_scan(
+                path,
+                on_opened=self._finish,
+                on_failed=self._open_failed,
+                **self._with_kept(wanted, kept),
+            )
+
+        # Since the file was looked into, another window may have kept something of it.
+        self.preview.ask_kept(path, open_)
+
+    def _with_kept(self, options: dict[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
         """The options, and whether the calibration kept beside the scan is for what they read."""
-        if self._kept is None:
+        if kept is None:
             return options
-        if not same_reading(options, self._kept):
+        if not same_reading(options, kept):
             return {**options, "sidecar": False}
-        changed = {k: v for k, v in self._frame().items() if v != self._kept.get(k, _FRAME[k])}
+        changed = {k: v for k, v in self._frame().items() if v != kept.get(k, _FRAME[k])}
         return {**self._reading_of(options), **changed}
 
     def _set_opening(self, opening: bool) -> None:

@@ -14,7 +14,14 @@ from napari_polmap.calibration import Calibration
 from napari_polmap.errors import PolmapError
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.contrast import Contrast
-from napari_polmap.viewer.import_preview import SUM, Facts, Look, Opened, iter_import
+from napari_polmap.viewer.import_preview import (
+    SUM,
+    Facts,
+    Look,
+    Opened,
+    iter_import,
+    kept_options,
+)
 from napari_polmap.viewer.latest import LatestJob
 from napari_polmap.viewer.preview import Image
 from napari_polmap.widgets.image_view import ImageView
@@ -102,6 +109,14 @@ class ImportPreviewPanel(QWidget):
         self._patterns.cancel()
         self._looks.submit(steps, self._take, self._fail)
 
+    def ask_kept(self, path: Path, then: Callable[[Mapping[str, Any] | None], None]) -> None:
+        """Hand over what is kept beside a scan by now, see `kept_options`; ends other looks."""
+
+        def steps() -> Iterator[Mapping[str, Any] | None]:
+            yield kept_options(path)
+
+        self._looks.submit(steps, then, self._fail)
+
     def clear(self) -> None:
         """Show nothing."""
         self._looks.cancel()
@@ -171,19 +186,19 @@ class ImportPreviewPanel(QWidget):
         self.image.show_mark(mark)
         self._show_position(*mark)
 
-    def _show_position(self, row_: int, column: int) -> None:
+    def _show_position(self, line: int, column: int) -> None:
         scan = self.scan
-        if scan is None or row_ >= scan.scan_shape[0] or column >= scan.scan_shape[1]:
+        if scan is None or line >= scan.scan_shape[0] or column >= scan.scan_shape[1]:
             return
 
         def steps() -> Iterator[Image]:
-            pattern = scan.pattern(row_, column).astype("float32")
+            pattern = scan.pattern(line, column).astype("float32")
             if scan.bad_pixels is not None:
                 pattern[scan.bad_pixels] = float("nan")
             yield pattern
 
         def show(pattern: Image) -> None:
-            self.position.setText(f"Pattern of row {row_}, column {column}")
+            self.position.setText(f"Pattern of row {line}, column {column}")
             self.pattern.show_image(pattern)
 
         self._patterns.submit(steps, show, self._fail)
