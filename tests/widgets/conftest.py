@@ -104,6 +104,8 @@ def window(make_napari_viewer_proxy: Any, qtbot: Any) -> Iterator[Window]:
     made = Window(viewer, qtbot)
     dock = made.dock
     yield made
+    for widget in viewer.window.dock_widgets.values():
+        getattr(widget, "close_dock", lambda: None)()
     dock.close_dock()
     qtbot.wait(50)
 

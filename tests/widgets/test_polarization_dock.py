@@ -52,7 +52,6 @@ def test_an_empty_dock_asks_for_a_scan(window: Window) -> None:
 
 def test_the_dock_fits_its_width(mapped: Window) -> None:
     dock = mapped.dock
-    dock.scan_section.calibration.header.setChecked(True)
     dock.classifier_section.card.header.setChecked(True)
     mapped.qtbot.wait(50)
     for section in (
@@ -83,7 +82,7 @@ def test_opening_a_file_measures_and_images_it(
     assert role_of(layer) is Role.VIRTUAL
     assert layer.name == "domains: bright field"
     assert "48 × 56 positions, 32 × 32 px" in window.dock.scan_section.facts.text()
-    form = window.dock.scan_section.form
+    form = window.dock.show_calibration().form
     assert form.sources["center_px"].text() == "measured"
     assert form.center_ky.value() == pytest.approx(scan.calibration.center_px[0], abs=0.01)
 
@@ -92,7 +91,7 @@ def test_virtual_image_follows_the_center(ready: Window) -> None:
     dock, session = ready.dock, ready.session
     first = session.images[Role.VIRTUAL].copy()
     assert dock.detector_section.shown.toolTip() == "Bright field"
-    dock.scan_section.form.center_ky.setValue(18.0)
+    dock.show_calibration().form.center_ky.setValue(18.0)
     ready.settle()
     assert session.calibration.center_px == (18.0, 15.2)
     assert not np.allclose(first, session.images[Role.VIRTUAL])
@@ -241,7 +240,7 @@ def test_only_the_drawn_region_is_run(ready: Window) -> None:
 
 def test_a_classifier_that_does_not_apply_says_so_at_once(ready: Window) -> None:
     dock, session = ready.dock, ready.session
-    dock.scan_section.form.fields["energy_kv"].setValue(300.0)
+    dock.show_calibration().form.fields["energy_kv"].setValue(300.0)
     notice = dock.classifier_section.mismatch
     assert notice.isVisible()
     assert "does not apply" in notice.text()
@@ -256,12 +255,12 @@ def test_a_classifier_that_does_not_apply_says_so_at_once(ready: Window) -> None
     assert session.map is not None
     assert not session.map.confidence_calibrated
     assert "not calibrated" in dock.run_section.warnings.text()
-    dock.scan_section.form.reset.emit("energy_kv")
+    dock.show_calibration().form.reset.emit("energy_kv")
 
 
 def test_changed_calibration_marks_the_map_as_stale(mapped: Window) -> None:
     dock = mapped.dock
-    dock.scan_section.form.fields["crystal_angle_deg"].setValue(10.0)
+    dock.show_calibration().form.fields["crystal_angle_deg"].setValue(10.0)
     mapped.settle()
     assert "changed since this map was made" in dock.run_section.warnings.text()
 
