@@ -18,6 +18,8 @@ _PATTERNS = 512
 _READ_BYTES = 96 * 2**20
 _LEAST_PATTERNS = 16
 _BAND = 128
+_COMPARED = 2**22
+"""Values at most in which rows are compared one by one."""
 _SURE = 7.0
 """Standard deviations, in either half of the patterns."""
 _LEAST_COUNTS = 20.0
@@ -275,7 +277,8 @@ def _odd_lines(mean: Floats, least: float, skip: Bools) -> Bools:
 
 def _made_up_lines(patterns: npt.NDArray[np.float32]) -> Bools:
     """Rows that are copies of a neighbor, or the mean of both, in single patterns."""
-    some = patterns[:: max(1, len(patterns) // 64)]
+    wanted = int(np.clip(_COMPARED // patterns[0].size, 8, 64))
+    some = np.ascontiguousarray(patterns[:: max(1, len(patterns) // wanted)])
     lines = np.zeros(some.shape[1], bool)
     whole = bool((some == np.rint(some)).all())
     # Rounded means are off by half; small counts agree by chance, so only large ones tell.

@@ -27,7 +27,8 @@ _FOLLOWED_RADIUS = 20.0
 """Disks that are followed are binned down to this at least: quick, and good to 0.3 %."""
 _ROUNDING_PX = 0.125
 """Added to the radius: simulated apertures are rounded within a pixel, see `measure_disk`."""
-_LEAST_ELLIPSE = 0.003
+_LEAST_ELLIPSE, _SIGNIFICANCE = 0.003, 3.5
+"""Of the ratio of the axes less one: at least this, and so many standard errors."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def measure_disk(
     bad_pixels : ndarray of bool, shape (ky, kx), optional
         Pixels that are left out.
     ellipse : bool
-        Look for an elliptical distortion too; one that is not significant (less than three standard
+        Look for an elliptical distortion too; one that is not significant (less than 3.5 standard
         errors or 0.3 %) is left out.
 
     Returns
@@ -174,7 +175,7 @@ def _measured(
     if ellipse:
         distorted = fine_edge(*binned, ellipse=True)
         shape, error = _axes(distorted)
-        if shape[0] - 1 > max(3 * error, _LEAST_ELLIPSE):
+        if shape[0] - 1 > max(_SIGNIFICANCE * error, _LEAST_ELLIPSE):
             fitted = distorted
         else:
             shape = None
