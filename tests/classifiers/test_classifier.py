@@ -183,3 +183,10 @@ def test_the_papers_way_follows_the_beam_too() -> None:
     followed = np.abs(seen(strong, larger) - expected).mean()
     assert followed < 0.02
     assert np.abs(seen(strong, still) - expected).mean() > 3 * followed
+
+
+def test_patterns_that_stand_alone_are_not_shifted(classifier: Classifier) -> None:
+    patterns = _single("LD", (1, 8)).mean((0, 1))[None].repeat(40, axis=0)
+    expected = classifier.predict_proba(patterns, CALIBRATION)
+    known = CALIBRATION.updated("user", descan_px=(1.0, 0.0, 0.0, 1.0))
+    np.testing.assert_array_equal(classifier.predict_proba(patterns, known), expected)

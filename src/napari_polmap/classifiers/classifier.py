@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -285,14 +286,15 @@ class Classifier:
         ----------
         patterns : ndarray, shape (n, ky, kx)
         calibration : Calibration
-            From `calibration_of`.
+            From `calibration_of`. The beam stands at its center, whatever the descan.
         bad_pixels : ndarray of bool, optional
 
         Returns
         -------
         ndarray of float32, shape (n, n_directions)
         """
-        predictor = self.predictor(calibration, (1, 1), patterns.shape[1:], bad_pixels, 0.0)
+        still = dataclasses.replace(calibration, descan_px=None)
+        predictor = self.predictor(still, (1, 1), patterns.shape[1:], bad_pixels, 0.0)
         block = np.asarray(patterns)[:, None]
         return predictor.predict_block(block, ((0, 0), (0, 0))).probabilities[:, 0]
 
