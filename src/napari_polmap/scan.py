@@ -306,6 +306,22 @@ class Scan:
             ) from error
         return _native(block)
 
+    def check_end(self) -> None:
+        """See that the last pattern's last row is there: a file that is cut off shows at its end.
+
+        Raises
+        ------
+        ScanError
+            If it cannot be read.
+        """
+        try:
+            in_memory(self._data[-1:, -1:, -1:])
+        except (OSError, ValueError, TypeError, EOFError) as error:
+            raise ScanError(
+                f"The last pattern of {self.name} cannot be read ({reason(error)}); check that the "
+                "file is complete."
+            ) from error
+
     def pattern(self, y: int, x: int) -> npt.NDArray[Any]:
         """The diffraction pattern of one probe position, shape ``(ky, kx)``.
 

@@ -16,7 +16,7 @@ _DATA_TYPES = {"i2": 1, "f4": 2, "u1": 6, "i4": 7, "i1": 9, "u2": 10, "u4": 11, 
 
 def write_dm4(
     path: Path,
-    data: np.ndarray,
+    data: np.ndarray | _Hole,
     *,
     tags: Mapping[str, Any] | None = None,
     units: Sequence[str] = (),
@@ -38,8 +38,36 @@ def write_dm4(
     return path
 
 
+def write_sparse_dm4(path: Path, shape: tuple[int, ...], dtype: str, **options: Any) -> Path:
+    """A large image of zeros of which nothing is stored, for timing; options as of `write_dm4`."""
+    hole = _Hole(shape, np.dtype(dtype))
+    write_dm4(path, hole, **options)
+    before, after = path.read_bytes().split(hole.tobytes())
+    with path.open("wb") as file:
+        file.write(before)
+        file.seek(hole.size * hole.dtype.itemsize, 1)
+        file.write(after)
+    return path
+
+
+class _Hole:
+    """Stands for an array that is not written."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.ndim = len(shape)
+        self.size = int(np.prod(shape))
+
+    def astype(self, _: Any) -> _Hole:
+        return self
+
+    def tobytes(self) -> bytes:
+        return b"the array's bytes"
+
+
 def _image(
-    data: np.ndarray,
+    data: np.ndarray | _Hole,
     tags: Mapping[str, Any],
     units: Sequence[str],
     scales: Sequence[float],
@@ -82,7 +110,7 @@ def _entry(name: str, value: Any, order: str) -> bytes:
 
 
 def _value(value: Any, order: str) -> bytes:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | _Hole):
         kind = _TYPES[value.dtype.str[1:]]
         info = (20, kind, value.size)
         content = value.astype(value.dtype.newbyteorder(order)).tobytes()

@@ -116,9 +116,7 @@ def load_scan(
         scan = scan.with_bad_pixels(np.asarray(bad_pixels) != 0)
     if warnings:
         scan = scan.with_calibration(scan.calibration, (*scan.warnings, *warnings))
-    rows, columns = scan.scan_shape
-    # A file that is cut off shows at its end.
-    scan.read(slice(rows - 1, rows), slice(columns - 1, columns))
+    scan.check_end()
     if measure:
         from napari_polmap.diffraction.measure import measured
 
