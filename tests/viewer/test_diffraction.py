@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_polmap.diffraction.detectors import AnnulusDetector, DiskDetector
 from napari_polmap.directions import DirectionSet
 from napari_polmap.mapping import classify, evidence
 from napari_polmap.polarization_map import (
@@ -20,13 +21,18 @@ from napari_polmap.polarization_map import (
 )
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.contrast import MODES, Contrast, grey_values
-from napari_polmap.viewer.diffraction import DRAWN, DiffractionController
+from napari_polmap.viewer.diffraction import (
+    POSITION,
+    SCAN_MAXIMUM,
+    SCAN_MEAN,
+    DiffractionController,
+)
 from napari_polmap.viewer.diffraction_layers import readout
 from napari_polmap.viewer.latest import LatestJob
-from napari_polmap.viewer.patterns import iter_region_pattern
+from napari_polmap.viewer.patterns import iter_maximum_pattern, iter_region_pattern
 from napari_polmap.viewer.picking import MARK_NAME
 from napari_polmap.viewer.reading import evidence_reading, map_reading
-from napari_polmap.viewer.session import VirtualDetector
+from napari_polmap.viewer.virtual_detector import VirtualDetector
 from tests.synthetic import make_scan, train_quick, two_domains
 
 SHAPE = (6, 8, 24, 20)
@@ -227,57 +233,96 @@ def test_region_steps_report_how_far_they_are():
     np.testing.assert_allclose(steps[-1].values, data[region].mean(axis=0), rtol=1e-6)
 
 
-def test_outline_of_a_preset(controller, scan):
+def test_outlines_of_the_detector(controller, scan):
     controller.session.open(scan)
-    mask = np.zeros(SHAPE[2:], np.float32)
-    mask[4:9, 0:7] = 1
-    controller.session.set_detector(VirtualDetector("bright field", mask))
     outline = controller.model.layers["virtual detector"]
-    assert len(outline.data) == 1
-    np.testing.assert_allclose(outline.data[0].min(axis=0), (3.5, -0.5))
-    np.testing.assert_allclose(outline.data[0].max(axis=0), (8.5, 6.5))
+    assert not outline.visible
+    ring = VirtualDetector.free(AnnulusDetector((11.0, 9.0), 3.0, 6.0))
+    controller.session.set_detector(ring)
+    assert outline.visible
+    inner, outer = outline.data
+    np.testing.assert_allclose(outer.min(axis=0), (5, 3), atol=0.01)
+    np.testing.assert_allclose(inner.max(axis=0), (14, 12), atol=0.01)
+    controller.session.drag_detector(VirtualDetector.free(DiskDetector((4.0, 5.0), 2.0)))
+    np.testing.assert_allclose(outline.data[0].min(axis=0), (2, 3), atol=0.01)
+    # A pair has its mirror image through the beam, in another color.
+    controller.session.set_detector(VirtualDetector.free(DiskDetector((4.0, 5.0), 2.0), True))
+    assert len(outline.data) == 2
+    np.testing.assert_allclose(outline.data[0].mean(axis=0), (19, 13), atol=0.1)
+    assert not np.allclose(*outline.edge_color)
     controller.session.set_detector(None)
-    assert not outline.data
+    assert not outline.visible
 
 
-def test_drawn_shapes_become_the_detector_and_clearing_brings_the_preset_back(controller, scan):
+def test_outline_follows_the_distortion(controller, scan):
+    controller.session.open(scan.calibrated(ellipse=(1.3, 20.0)))
+    controller.session.set_detector(VirtualDetector.free(DiskDetector((11.5, 9.0), 4.0)))
+    line = controller.model.layers["virtual detector"].data[0]
+    calibration = controller.session.calibration
+    np.testing.assert_allclose(calibration.disk_distance(*line.T), 4.0, atol=1e-4)
+
+
+def test_keys_nudge_grow_and_undo(controller, scan):
+    session, editor = controller.session, controller.editor
+    session.open(scan)
+    first = VirtualDetector("bright field", DiskDetector((11.5, 9.0), 6.0))
+    session.set_detector(first)
+    assert not editor.can_undo
+    keymap = controller.model.keymap
+    press = {str(key): action for key, action in keymap.items()}
+    press["Left"](controller.model)
+    assert session.detector == VirtualDetector("disk", DiskDetector((11.5, 8.0), 6.0))
+    press["Shift+Down"](controller.model)
+    assert session.detector.shape.center == (21.5, 8.0)
+    press["-"](controller.model)
+    press["="](controller.model)
+    press["="](controller.model)
+    assert session.detector.shape.radius == 7.0
+    for _ in range(4):
+        press["Ctrl+Z"](controller.model)
+    assert session.detector.shape == DiskDetector((11.5, 8.0), 6.0)
+    press["Ctrl+Z"](controller.model)
+    assert session.detector == first
+    press["Ctrl+Z"](controller.model)
+    assert session.detector == first
+    press["Ctrl+Y"](controller.model)
+    assert session.detector.kind == "disk"
+    # What the calibration does to a preset is no step of the detector's.
+    session.set_detector(first)
+    steps = len(editor._undo)
+    session.set_detector(VirtualDetector("bright field", DiskDetector((12.0, 9.0), 6.0)))
+    assert len(editor._undo) == steps
+    session.open(scan)
+    assert not editor.can_undo
+
+
+def test_mean_and_maximum_of_the_scan(controller, window, scan):
     controller.session.open(scan)
-    preset = VirtualDetector("bright field", np.ones(SHAPE[2:], np.float32))
-    controller.session.set_detector(preset)
-    controller.set_tool("add_rectangle")
-    assert controller.layers.tool == "add_rectangle"
-    drawn = controller.layers.detector_layer
-    drawn.add_rectangles([[(2, 3), (2, 9), (7, 9), (7, 3)]])
-    detector = controller.session.detector
-    assert detector.kind == DRAWN
-    expected = np.zeros(SHAPE[2:], np.float32)
-    expected[2:8, 3:10] = 1
-    assert np.abs(detector.mask - expected).sum() <= 13  # but for the border
-    assert detector.mask[4, 6] == 1
-    assert not controller.model.layers["virtual detector"].data
-    drawn.add_ellipses([[(18, 10), (3, 3)]])
-    assert controller.session.detector.mask[18, 10] == 1
-    assert controller.session.detector.mask[4, 6] == 1
-    controller.clear_drawn()
-    assert controller.session.detector is preset
-    assert controller.layers.tool == "pan_zoom"
-    assert len(controller.model.layers["virtual detector"].data) == 1
+    controller.session.set_position((2, 3))
+    window.run_until(lambda: shows(controller, (2, 3)))
+    counts = scan.data.compute()
+    controller.show_view(SCAN_MEAN)
+    window.run_until(lambda: shows(controller, None))
+    np.testing.assert_allclose(controller.shown.values, counts.mean(axis=(0, 1)), rtol=1e-5)
+    assert controller.shown.title == "Mean of 48 positions"
+    controller.show_view(SCAN_MAXIMUM)
+    window.run_until(lambda: controller.shown.title.startswith("Maximum"))
+    np.testing.assert_array_equal(controller.shown.values, counts.max(axis=(0, 1)))
+    assert controller.view == SCAN_MAXIMUM
+    controller.session.set_position((1, 1))
+    window.run_until(lambda: shows(controller, (1, 1)))
+    assert controller.view == POSITION
 
 
-def test_choosing_a_preset_hides_the_drawn_shapes_until_a_tool_is_taken(controller, scan):
-    controller.session.open(scan)
-    controller.set_tool("add_rectangle")
-    controller.layers.detector_layer.add_rectangles([[(2, 3), (2, 9), (7, 9), (7, 3)]])
-    drawn = controller.session.detector
-    mask = np.zeros(SHAPE[2:], np.float32)
-    mask[8:12, 8:12] = 1
-    controller.session.set_detector(VirtualDetector("bright field", mask))
-    assert not controller.layers.detector_layer.visible
-    assert controller.layers.tool == "pan_zoom"
-    controller.set_tool("select")
-    assert controller.layers.detector_layer.visible
-    assert controller.session.detector.kind == DRAWN
-    np.testing.assert_array_equal(controller.session.detector.mask, drawn.mask)
+def test_maximum_follows_the_descan(scan):
+    calibration = scan.calibration.updated("user", descan_px=(1.0, 0.0, 0.0, -1.0))
+    data = np.zeros((5, 5, 24, 20), np.uint16)
+    for y, x in np.ndindex(5, 5):
+        ky, kx = np.rint(calibration.center_at(y, x, (5, 5))).astype(int)
+        data[y, x, ky, kx] = 10 + y
+    steps = list(iter_maximum_pattern(Scan(data, calibration), np.ones((5, 5), bool), Contrast()))
+    assert np.count_nonzero(steps[-1].values > 3) <= 4  # all spots on one place
+    assert steps[-1].values.max() == pytest.approx(14, rel=0.5)
 
 
 def test_hidden_view_reads_nothing_until_it_is_seen(controller, window, viewer, scan):

@@ -13,13 +13,19 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget, QPushButton, QTextEdit
 
+from napari_polmap.diffraction.detectors import (
+    AnnulusDetector,
+    DiskDetector,
+    RectangleDetector,
+    WedgeDetector,
+)
 from napari_polmap.directions import DirectionSet
 from napari_polmap.scan import Scan
-from napari_polmap.viewer.diffraction import DRAWN
 from napari_polmap.viewer.layers import geometry
 from napari_polmap.viewer.picking import MARK_NAME
 from napari_polmap.viewer.reading import Reading
 from napari_polmap.viewer.session import Session
+from napari_polmap.viewer.virtual_detector import VirtualDetector
 from napari_polmap.widgets.diffraction_dock import DiffractionDock
 from napari_polmap.widgets.evidence import EvidencePanel, antisymmetric
 from tests.viewer.scenes import filled_map
@@ -165,34 +171,125 @@ def test_drags_pan_or_follow_or_draw(stage):
     assert shapes.nshapes >= 1
 
 
-def test_detector_is_drawn_with_the_mouse(stage):
+def choose(stage, shape) -> None:
+    stage.session.set_detector(VirtualDetector.free(shape))
+    stage.qtbot.wait(20)
+
+
+def pattern_drag(stage, *points) -> None:
+    """Drag over the pattern through detector pixels (ky, kx)."""
+    places = [stage.pattern_point(*point) for point in points]
+    stage.drag(stage.dock.qt_viewer.canvas, places)
+
+
+def test_detectors_are_moved_and_resized_with_the_mouse(stage):
+    camera = stage.dock.controller.model.scene.camera
+    center = camera.center
+    dragged = []
+    stage.session.detector_dragged.connect(lambda: dragged.append(stage.session.detector))
+    choose(stage, DiskDetector((12.0, 12.0), 5.0))
+    pattern_drag(stage, (12, 12), (14, 15), (16, 18))
+    shape = stage.session.detector.shape
+    np.testing.assert_allclose(shape.center, (16, 18), atol=0.3)
+    assert shape.radius == 5.0
+    assert dragged
+    assert isinstance(dragged[0].shape, DiskDetector)
+    pattern_drag(stage, (16, 23), (16, 25), (16, 27))  # its rim
+    assert stage.session.detector.shape.radius == pytest.approx(9, abs=0.5)
+    choose(stage, AnnulusDetector((15.5, 15.5), 5.0, 11.0))
+    pattern_drag(stage, (15.5, 10.5), (15.5, 9), (15.5, 8.5))
+    shape = stage.session.detector.shape
+    assert shape.inner == pytest.approx(7, abs=0.4)
+    assert shape.outer == 11.0
+    choose(stage, WedgeDetector((15.5, 15.5), 3.0, 13.0, 0.0, 90.0))
+    pattern_drag(stage, (15.5 - 5.6, 15.5 + 5.6), (9, 17), (7.5, 15.5))  # its upper side, to 90°
+    shape = stage.session.detector.shape
+    np.testing.assert_allclose(shape.sides_deg, (-45, 90), atol=3)
+    choose(stage, RectangleDetector((15.5, 15.5), 10.0, 12.0))
+    pattern_drag(stage, (20.5, 21.5), (22, 23), (24.5, 23.5))  # its corner
+    shape = stage.session.detector.shape
+    assert (shape.height, shape.width) == pytest.approx((14, 14), abs=0.5)
+    np.testing.assert_allclose(shape.center, (17.5, 16.5), atol=0.3)
+    # None of this moved the pattern; beside the detector, or with the hand, a drag pans.
+    np.testing.assert_allclose(camera.center, center)
+    pattern_drag(stage, (3, 3), (6, 6), (8, 8))
+    assert not np.allclose(camera.center, center)
+    before, moved = stage.session.detector, camera.center
+    QTest.mouseClick(stage.dock.tools.button(1), LEFT)
+    pattern_drag(stage, (17, 16), (19, 18), (21, 20))
+    assert stage.session.detector is before
+    assert not np.allclose(camera.center, moved)
+
+
+def test_detectors_are_drawn_with_the_mouse(stage):
+    native = stage.dock.qt_viewer.canvas.native
+    QTest.mouseClick(stage.dock.tools.button(2), LEFT)  # polygon
+    for corner in ((6, 6), (6, 20), (20, 20)):
+        QTest.mouseClick(native, LEFT, NONE, stage.pattern_point(*corner))
+        stage.qtbot.wait(20)
+    assert stage.session.detector.kind == "bright field"
+    QTest.mouseDClick(native, LEFT, NONE, stage.pattern_point(20, 6))
+    stage.qtbot.wait(20)
+    detector = stage.session.detector
+    assert detector.kind == "drawn"
+    mask = detector.mask(stage.scan)
+    assert mask[8, 18] == 1
+    assert mask[25, 25] == 0
+    assert stage.dock.tools.button(0).isChecked()
+    zoom = stage.dock.controller.model.scene.camera.zoom
+    # A freehand line adds to what is drawn.
+    QTest.mouseClick(stage.dock.tools.button(3), LEFT)
+    angles = np.linspace(0, 2 * np.pi, 25)
+    pattern_drag(stage, *[(25 + 3 * np.sin(a), 25 + 3 * np.cos(a)) for a in angles])
+    mask = stage.session.detector.mask(stage.scan)
+    assert mask[25, 25] == 1
+    assert mask[8, 18] == 1
+    assert 15 < mask[20:, 21:].sum() < 40
+    assert stage.dock.controller.model.scene.camera.zoom == zoom
+    QTest.keyClick(native, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert stage.session.detector == detector
+    # An unfinished line is given up with Escape.
+    QTest.mouseClick(stage.dock.tools.button(2), LEFT)
+    QTest.mouseClick(native, LEFT, NONE, stage.pattern_point(5, 5))
+    QTest.mouseClick(native, LEFT, NONE, stage.pattern_point(5, 9))
+    QTest.keyClick(native, Qt.Key.Key_Escape)
+    QTest.mouseDClick(native, LEFT, NONE, stage.pattern_point(12, 12))
+    assert stage.session.detector == detector
+
+
+def test_keys_nudge_the_detector(stage):
+    native = stage.dock.qt_viewer.canvas.native
+    choose(stage, DiskDetector((12.0, 12.0), 5.0))
+    QTest.mouseClick(native, LEFT, NONE, stage.pattern_point(12, 12))
+    assert stage.session.detector.shape == DiskDetector((12.0, 12.0), 5.0)
+    QTest.keyClick(native, Qt.Key.Key_Right)
+    QTest.keyClick(native, Qt.Key.Key_Down, SHIFT)
+    QTest.keyClick(native, Qt.Key.Key_Plus)
+    QTest.keyClick(native, Qt.Key.Key_Plus, SHIFT)
+    QTest.keyClick(native, Qt.Key.Key_Minus)
+    assert stage.session.detector.shape == DiskDetector((22.0, 13.0), 6.0)
+    assert stage.dock.undo.isEnabled()
+    QTest.mouseClick(stage.dock.undo, LEFT)
+    assert stage.session.detector.shape.radius == 7.0
+    QTest.mouseClick(stage.dock.redo, LEFT)
+    assert stage.session.detector.shape.radius == 6.0
+
+
+def test_mean_and_maximum_of_the_scan_are_chosen(stage):
     stage.click(4, 4)
     stage.wait_shown((4, 4))
-    QTest.mouseClick(stage.dock.tools.button(1), LEFT)  # ellipse
-    points = [stage.pattern_point(k, k) for k in (10, 13, 18, 22)]
-    stage.drag(stage.dock.qt_viewer.canvas, points)
-    detector = stage.session.detector
-    assert detector is not None
-    assert detector.kind == DRAWN
-    assert detector.mask[16, 16] == 1
-    assert detector.mask[11, 11] == 0  # the corner of the ellipse's box
-    assert 70 < detector.mask.sum() < 150
-    QTest.mouseClick(stage.dock.tools.button(4), LEFT)  # select
-    points = [stage.pattern_point(16, k) for k in (16, 18, 21)]
-    stage.drag(stage.dock.qt_viewer.canvas, points)
-    moved = stage.session.detector.mask
-    assert moved[16, 25] == 1
-    assert moved[16, 11] == 0
-    assert abs(moved.sum() - detector.mask.sum()) < 25
-    QTest.mouseClick(stage.dock.clear, LEFT)
-    assert stage.session.detector is None
-    assert stage.dock.tools.button(0).isChecked()
-    # Drawn again, and deleted with the key.
-    QTest.mouseClick(stage.dock.tools.button(2), LEFT)  # rectangle
-    stage.drag(stage.dock.qt_viewer.canvas, [stage.pattern_point(k, k) for k in (10, 13, 18)])
-    assert stage.session.detector.mask[11, 11] == 1
-    QTest.keyClick(stage.dock.qt_viewer.canvas.native, Qt.Key.Key_Delete)
-    assert stage.session.detector is None
+    view = stage.dock.view
+    assert view.currentText() == "Position"
+    view.setCurrentIndex(3)
+    view.activated.emit(3)
+    stage.wait_shown(None)
+    stage.qtbot.waitUntil(lambda: stage.dock.controller.shown.complete, timeout=5000)
+    counts = stage.scan.data.compute()
+    np.testing.assert_array_equal(stage.dock.controller.shown.values, counts.max(axis=(0, 1)))
+    assert "Maximum of 600 positions" in stage.dock.title.text()
+    stage.click(5, 5)
+    stage.wait_shown((5, 5))
+    assert view.currentText() == "Position"
 
 
 def test_map_without_its_scan(stage):

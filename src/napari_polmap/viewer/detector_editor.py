@@ -221,8 +221,8 @@ class DetectorEditor:
             "Control-Y": lambda _: self.redo(),
             "Escape": lambda _: self.cancel_line(),
             "-": lambda _: self.grow(-1),
+            "=": lambda _: self.grow(1),  # napari knows no key "+"
         }
-        keys |= dict.fromkeys(("=", "Shift-="), lambda _: self.grow(1))
         for key, (down, across) in _NUDGES.items():
             keys[key] = self._nudge(down, across)
             keys[f"Shift-{key}"] = self._nudge(_FAR * down, _FAR * across)

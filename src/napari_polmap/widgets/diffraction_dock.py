@@ -11,7 +11,7 @@ from weakref import ref
 import napari.viewer
 from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QCloseEvent, QHideEvent, QResizeEvent, QShowEvent
+from qtpy.QtGui import QCloseEvent, QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -41,7 +41,7 @@ from napari_polmap.viewer.diffraction import (
     DiffractionController,
 )
 from napari_polmap.viewer.picking import HINT
-from napari_polmap.viewer.preferences import PLUGIN
+from napari_polmap.widgets.arrange import open_beside
 from napari_polmap.widgets.evidence import EvidencePanel
 from napari_polmap.widgets.imager import Imager
 from napari_polmap.widgets.tool_buttons import IconButton
@@ -91,6 +91,7 @@ class DiffractionDock(QWidget):
         # Files dropped here belong to the main viewer.
         self.qt_viewer.setAcceptDrops(False)
         self.qt_viewer.setMinimumSize(220, 160)
+        self.qt_viewer.canvas.native.installEventFilter(self)
         self.evidence = EvidencePanel()
         self._build()
         self._connect()
@@ -108,7 +109,7 @@ class DiffractionDock(QWidget):
         for view, text in _VIEWS.items():
             self.view.addItem(text, view)
         self.view.setToolTip("Which pattern is shown; clicks and drawn regions choose theirs")
-        heading = _row(self.title, None, self.view, self.follow)
+        heading = _row(self.title, None, self.follow)
         self.tools = QButtonGroup(self)
         tools = QHBoxLayout()
         tools.setSpacing(2)
@@ -129,7 +130,8 @@ class DiffractionDock(QWidget):
         self.mode.addItems([mode.capitalize() for mode in MODES])
         self.mode.setCurrentIndex(MODES.index(self.controller.contrast.mode))
         self.mode.setToolTip("Curve from intensity to brightness")
-        tools.addWidget(self.mode)
+        shown = _row(self.view, self.mode)
+        shown.setStretch(0, 1)
         self.low = _percentile("Percentile of the intensities shown black")
         self.high = _percentile("Percentile of the intensities shown white")
         self.low.setValue(self.controller.contrast.low)
@@ -150,6 +152,7 @@ class DiffractionDock(QWidget):
         column.setSpacing(4)
         column.addLayout(heading)
         column.addLayout(tools)
+        column.addLayout(shown)
         column.addLayout(limits)
         column.addWidget(self.qt_viewer, 1)
         column.addWidget(self.progress)
@@ -249,9 +252,7 @@ class DiffractionDock(QWidget):
         self.redo.setEnabled(self.controller.editor.can_redo)
 
     def _show_imaging(self) -> None:
-        viewer = self._viewer()
-        if viewer is not None and getattr(viewer, "window", None) is not None:
-            viewer.window.add_plugin_dock_widget(PLUGIN, "Virtual imaging", tabify=True)
+        open_beside(self._viewer(), "Virtual imaging", self)
 
     def _show_readout(self, text: str) -> None:
         self.readout.setText(text)
@@ -299,7 +300,12 @@ class DiffractionDock(QWidget):
         return super().event(event)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Qt: the window closes (one that the user closes may still ask whether it should)."""
+        """Qt: the window closes (one that the user closes may still ask), or the canvas has a +."""
+        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Plus:
+            if event.type() == QEvent.Type.KeyPress and not isinstance(watched, QMainWindow):
+                self.controller.editor.grow(1)
+                return True
+            return False
         if event.type() == QEvent.Type.Close and not event.spontaneous():
             self.teardown()
         return super().eventFilter(watched, event)
