@@ -1,89 +1,132 @@
-"""The lattice's period, from virtual images of a part of the scan."""
+"""The lattice's period and orientation, from virtual images and centers of mass."""
 
 from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-_LEAST_PERIODS = 3.0
-_LEAST_POSITIONS = 3.0
-_PEAK = 25.0
-"""How far a peak must stand above the spectrum's median."""
-_SHARE = 0.05
-"""Share of the strongest peak that a shorter reciprocal vector needs to count."""
+from napari_polmap.diffraction.lattice_fit import fit_square_lattice
+from napari_polmap.diffraction.part_images import Region, iter_part_images
+from napari_polmap.scan import Scan
+from napari_polmap.steps import finish
+
+_SIGMAS = 3.0
+_LEAST_ANGLE_DEG = 0.3
 
 
-def lattice_period(images: npt.NDArray[np.floating]) -> float | None:
-    """Period of a square lattice in probe positions, or ``None`` where there is none.
+@dataclass(frozen=True)
+class Lattice:
+    """A square (pseudo-cubic) lattice as seen in a scan.
+
+    Parameters
+    ----------
+    period_positions : float
+        Edge of the cell in probe positions.
+    crystal_angle_deg : float
+        Angle of [100] against the scan's +x, counter-clockwise with +y up, in (-45, 45]: a square
+        lattice looks the same after a quarter turn.
+    period_error, angle_error_deg : float
+        Standard errors of both.
+    departure : float
+        Strain by which the two edges depart from a square, such as by a distorted scan.
+    strength : float
+        Share of the images' variance that the lattice explains.
+    step_nm : float, optional
+        The scan step, if it is known.
+    """
+
+    period_positions: float
+    crystal_angle_deg: float
+    period_error: float
+    angle_error_deg: float
+    departure: float
+    strength: float
+    step_nm: float | None = None
+
+    @property
+    def period_nm(self) -> float | None:
+        """The period in nm, if the scan step is known."""
+        return None if self.step_nm is None else self.period_positions * self.step_nm
+
+    def significant(self, angle_deg: float) -> bool:
+        """Whether an angle departs from zero by more than the error of the measured one."""
+        return abs(angle_deg) >= max(_LEAST_ANGLE_DEG, _SIGMAS * self.angle_error_deg)
+
+    @property
+    def alternatives(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """What else the lattice may be: (period in positions, crystal angle) of two others.
+
+        First the larger cell, turned by 45 degrees, whose corners and middles look alike in the
+        images; then the smaller one, of which the measured one would be a superstructure.
+        """
+        angle = folded_angle(self.crystal_angle_deg + 45)
+        larger, smaller = np.sqrt(2) * self.period_positions, self.period_positions / np.sqrt(2)
+        return (float(larger), angle), (float(smaller), angle)
+
+
+def folded_angle(angle_deg: float, near_deg: float = 0.0) -> float:
+    """The angle of a square lattice's edge that is nearest to another, up to 45 degrees from it."""
+    return float(near_deg + 45 - (45 - (angle_deg - near_deg)) % 90)
+
+
+def find_lattice(images: npt.NDArray[np.floating], step_nm: float | None = None) -> Lattice | None:
+    """The square lattice in images, None where there is none.
 
     Parameters
     ----------
     images : ndarray, shape (n, y, x)
-        Virtual images and center-of-mass components of the same positions; their power spectra are
-        added, each with the same weight.
+        Virtual images and center-of-mass components of the same positions, of any scale: each
+        counts by what it shows above its own noise.
+    step_nm : float, optional
+        The scan step.
+
+    See Also
+    --------
+    napari_polmap.diffraction.lattice_fit.fit_square_lattice : The method.
+    """
+    fit = fit_square_lattice(images)
+    if fit is None:
+        return None
+    return Lattice(
+        fit.period,
+        fit.angle_deg,
+        fit.period_error,
+        fit.angle_error_deg,
+        fit.departure,
+        fit.strength,
+        step_nm,
+    )
+
+
+def measure_lattice(scan: Scan, region: Region | None = None) -> Lattice | None:
+    """Period and orientation of a scan's lattice, from a bounded part of it.
+
+    Parameters
+    ----------
+    scan : Scan
+    region : tuple of slice, optional
+        Rows and columns of positions to look at, by default the scan's middle.
 
     Returns
     -------
-    float or None
-        Mean length of the two lattice vectors, if two reciprocal vectors of the same length (within
-        4 %) stand at a right angle (within 3°) and both are seen for at least three periods.
+    Lattice or None
+        None where there is no square lattice: no crystal, too much noise, fewer than about three
+        periods or three positions per period.
 
-    Notes
-    -----
-    Peaks of the Fourier transform, refined by a parabola through the logarithm of the windowed
-    spectrum, which is exact for a Gaussian peak (a Hann window's is close to one).
+    Raises
+    ------
+    ScanError
+        If the file cannot be read.
     """
-    rows, columns = images.shape[1:]
-    if min(rows, columns) < _LEAST_PERIODS * _LEAST_POSITIONS:
-        return None
-    taper = np.outer(np.hanning(rows + 2)[1:-1], np.hanning(columns + 2)[1:-1])
-    shape = (4 * rows, 4 * columns)
-    power = np.zeros(shape)
-    for image in images:
-        flat = image - image.mean()
-        if flat.std() > 0:
-            power += np.abs(np.fft.fft2(flat / flat.std() * taper, shape)) ** 2
-    power = np.fft.fftshift(power)
-    fy, fx = np.fft.fftshift(np.fft.fftfreq(shape[0])), np.fft.fftshift(np.fft.fftfreq(shape[1]))
-    length = np.hypot(fy[:, None], fx[None, :])
-    lowest = _LEAST_PERIODS / min(rows, columns)
-    band = (length > lowest) & (length < 1 / (_LEAST_POSITIONS - 0.5))
-    if not power[band].any():
-        return None
-    peaks = _peaks(power, band, fy, fx)
-    for i, first in enumerate(peaks):
-        for second in peaks[i + 1 :]:
-            one, two = np.hypot(*first), np.hypot(*second)
-            cosine = abs(first @ second) / (one * two)
-            if abs(one / two - 1) < 0.04 and cosine < np.sin(np.deg2rad(3)):
-                return float(2 / (one + two))
-    return None
+    return finish(iter_lattice(scan, region))
 
 
-def _peaks(
-    power: npt.NDArray[np.float64],
-    band: npt.NDArray[np.bool_],
-    fy: npt.NDArray[np.float64],
-    fx: npt.NDArray[np.float64],
-) -> list[npt.NDArray[np.float64]]:
-    """Reciprocal vectors (per position) of the strong peaks in a half plane, shortest first."""
-    from scipy.ndimage import maximum_filter
-
-    highest = power[band].max()
-    limit = max(_SHARE * highest, _PEAK * float(np.median(power[band])))
-    half = (fy[:, None] > 1e-9) | ((np.abs(fy[:, None]) <= 1e-9) & (fx[None, :] > 0))
-    tops = band & half & (power >= limit) & (power == maximum_filter(power, 9))
-    found = []
-    for y, x in np.argwhere(tops):
-        if 0 < y < len(fy) - 1 and 0 < x < len(fx) - 1:
-            dy = _vertex(power[y - 1 : y + 2, x])
-            dx = _vertex(power[y, x - 1 : x + 2])
-            found.append(np.array([fy[y] + dy * (fy[1] - fy[0]), fx[x] + dx * (fx[1] - fx[0])]))
-    return sorted(found, key=lambda vector: float(np.hypot(*vector)))
-
-
-def _vertex(values: npt.NDArray[np.float64]) -> float:
-    """Where the parabola through three logarithms has its top, in samples from the middle."""
-    low, middle, high = np.log(np.maximum(values, 1e-300))
-    curvature = low - 2 * middle + high
-    return float(np.clip(0.5 * (low - high) / curvature, -0.5, 0.5)) if curvature < 0 else 0.0
+def iter_lattice(
+    scan: Scan, region: Region | None = None
+) -> Generator[tuple[int, int], None, Lattice | None]:
+    """`measure_lattice` step by step; yields the positions done, and all of them."""
+    images = yield from iter_part_images(scan, region)
+    return find_lattice(images.stack(), scan.calibration.step_nm)

@@ -8,23 +8,26 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
-from napari_polmap.diffraction.detectors import preset_mask
 from napari_polmap.diffraction.disk import measure_disk
-from napari_polmap.diffraction.lattice import lattice_period
+from napari_polmap.diffraction.lattice import find_lattice
+from napari_polmap.diffraction.part_images import iter_part_images, middle_region
 from napari_polmap.errors import CalibrationError, ScanError
 from napari_polmap.scan import Scan
+from napari_polmap.steps import finish
 
 _DISK_BYTES = 64 * 2**20
 _LATTICE_BYTES = 96 * 2**20
 _CHECKED_PATTERNS = 64
 _LARGEST_PERIOD_NM = 3.0
 """What repeats over longer distances is no unit cell."""
+_OTHER_PERIOD = 0.05
+"""A measured period that departs from the known one by more is not that crystal's."""
 _DISAGREEMENT = 0.05
 """Between semi-angle and detector scale, from which on the user is told."""
 
 
 def measured(scan: Scan) -> Scan:
-    """The scan with center and radius of the disk, lattice period and semi-angle filled in.
+    """The scan with the disk, the lattice's period and angle, and the semi-angle filled in.
 
     Values that are known stay as they are; what could not be measured is told in the scan's
     warnings.
@@ -46,11 +49,7 @@ def measured(scan: Scan) -> Scan:
         check_data(scan)
     calibration = _derived(calibration, warnings)
     scan = scan.with_calibration(calibration, tuple(warnings))
-    if scan.calibration.lattice_nm is None and scan.calibration.step_nm is not None:
-        period = _period(scan)
-        if period is not None and period * scan.calibration.step_nm < _LARGEST_PERIOD_NM:
-            scan = scan.calibrated("measured", lattice_nm=period * scan.calibration.step_nm)
-    return scan
+    return _with_lattice(scan)
 
 
 def check_data(scan: Scan) -> None:
@@ -68,7 +67,7 @@ def check_data(scan: Scan) -> None:
 
 def _with_disk(scan: Scan, warnings: list[str]) -> Calibration:
     try:
-        disk = measure_disk(_mean_pattern(scan, warnings), scan.bad_pixels)
+        disk = measure_disk(mean_pattern(scan, warnings), scan.bad_pixels)
     except CalibrationError as error:
         warnings.append(str(error))
         hint = scan.metadata.get("axes_center_px")
@@ -82,7 +81,7 @@ def _with_disk(scan: Scan, warnings: list[str]) -> Calibration:
     return scan.calibration.filled("measured", **values)
 
 
-def _mean_pattern(scan: Scan, warnings: list[str]) -> npt.NDArray[np.float64]:
+def mean_pattern(scan: Scan, warnings: list[str]) -> npt.NDArray[np.float64]:
     """Mean of as many patterns spread over the scan as can be read at once.
 
     Raises
@@ -150,28 +149,26 @@ def _derived(calibration: Calibration, warnings: list[str]) -> Calibration:
     return calibration
 
 
-def _period(scan: Scan) -> float | None:
-    """Lattice period in positions, from a square of positions in the middle of the scan."""
-    if scan.calibration.center_px is None or scan.calibration.radius_px is None:
-        return None
-    pattern_bytes = int(np.prod(scan.detector_shape)) * scan.dtype.itemsize
-    side = int(np.sqrt(_LATTICE_BYTES / pattern_bytes))
-    rows, columns = (
-        slice(max(0, (n - side) // 2), min(n, (n - side) // 2 + side)) for n in scan.scan_shape
-    )
-    block = scan.read(rows, columns)
-    shape = block.shape[:2]
-    disk = preset_mask("bright field", scan.calibration, scan.detector_shape)
-    ky, kx = np.indices(scan.detector_shape, dtype=np.float32)
-    masks = [
-        preset_mask("annular bright field", scan.calibration, scan.detector_shape),
-        disk * (ky - scan.calibration.center_px[0]),
-        disk * (kx - scan.calibration.center_px[1]),
-        disk,
-    ]
-    weights = np.stack(masks).reshape(len(masks), -1)
-    flat = block.reshape(shape[0] * shape[1], -1)
-    parts = [flat[k : k + 512].astype(np.float32) @ weights.T for k in range(0, len(flat), 512)]
-    images = np.concatenate(parts).T.reshape(len(masks), *shape)
-    images[:3] /= np.where(images[3] > 0, images[3], 1)
-    return lattice_period(np.nan_to_num(images[:3]))
+def _with_lattice(scan: Scan) -> Scan:
+    """The scan with period and orientation of its lattice where these are not known."""
+    known = scan.calibration
+    wanted = {"lattice_nm", "crystal_angle_deg"} - known.sources.keys()
+    if not wanted or known.step_nm is None or known.center_px is None or known.radius_px is None:
+        return scan
+    part = finish(iter_part_images(scan, middle_region(scan, _LATTICE_BYTES)))
+    lattice = find_lattice(part.stack(), known.step_nm)
+    period = None if lattice is None else lattice.period_nm
+    if lattice is None or period is None or period > _LARGEST_PERIOD_NM:
+        return scan
+    angle = lattice.crystal_angle_deg
+    if (expected := known.lattice_nm) is not None:
+        # A known period tells the cell from the smaller one of columns that look alike.
+        cells = [(period, angle)]
+        cells += [(cell * known.step_nm, turn) for cell, turn in lattice.alternatives]
+        period, angle = min(cells, key=lambda cell: abs(np.log(cell[0] / expected)))
+        if abs(period / expected - 1) > _OTHER_PERIOD:
+            return scan
+    values = {"lattice_nm": period} if "lattice_nm" in wanted else {}
+    if "crystal_angle_deg" in wanted and lattice.significant(angle):
+        values["crystal_angle_deg"] = angle
+    return scan.calibrated("measured", **values) if values else scan
