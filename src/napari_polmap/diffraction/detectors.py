@@ -520,10 +520,10 @@ def _check_radii(center: Point, inner: float, outer: float) -> None:
 
 
 def describe(detector: Detector) -> dict[str, Any]:
-    """A detector as plain values: ``shape`` and its lengths in pixels; infinity is None."""
+    """A detector as plain values: ``form`` and its lengths in pixels; infinity is None."""
     values = dataclasses.asdict(detector)
     plain = {
         name: None if isinstance(value, float) and math.isinf(value) else value
         for name, value in values.items()
     }
-    return {"shape": form_of(detector), **plain}
+    return {"form": form_of(detector), **plain}

@@ -59,6 +59,7 @@ class ImageSection(Section):
         super().__init__("Images", parent=parent)
         self.imager, self.session, self.manager = imager, imager.session, imager.manager
         self.boxes: dict[Role, QCheckBox] = {}
+        self._awaited: Role | None = None
         for role, (text, tooltip) in _TEXTS.items():
             box = self.boxes[role] = QCheckBox(text)
             box.setToolTip(tooltip)
@@ -99,13 +100,7 @@ class ImageSection(Section):
         else:
             self.imager.want(role, wanted)
         if wanted:
-            self._select(role)
-
-    def _select(self, role: Role) -> None:
-        self._list_images()
-        index = self.image.findData(role)
-        if index >= 0:
-            self.image.setCurrentIndex(index)
+            self._awaited = role
             self.refresh()
 
     def _choose_com(self) -> None:
@@ -136,6 +131,8 @@ class ImageSection(Section):
         ]
         if there != [self.image.itemData(index) for index in range(self.image.count())]:
             before = self.chosen
+            if self._awaited in there:
+                before, self._awaited = self._awaited, None
             with QSignalBlocker(self.image):
                 self.image.clear()
                 for role in there:
