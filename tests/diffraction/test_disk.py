@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_polmap.diffraction.disk import measure_disk
+from napari_polmap.calibration import Calibration
+from napari_polmap.diffraction.disk import follow_disk, measure_disk
 from napari_polmap.errors import CalibrationError
 
 MIDDLE = 38
@@ -121,6 +122,73 @@ def test_other_disks_beside_it() -> None:
     disk = measure_disk(pattern)
     assert disk.center_px == pytest.approx((30.0, 31.0), abs=0.05)
     assert disk.radius_px == pytest.approx(9.0, abs=0.15)
+
+
+@pytest.mark.parametrize(("ratio", "angle"), [(1.01, 20.0), (1.03, 130.0), (1.1, 75.0)])
+@pytest.mark.parametrize("radius", [10.0, 23.0])
+def test_ellipses(ratio: float, angle: float, radius: float) -> None:
+    from scipy.special import ndtr
+
+    truth = Calibration(center_px=(33.2, 30.6), radius_px=radius, ellipse=(ratio, angle))
+    rows, columns = np.indices((64, 64))
+    clean = ndtr((radius - truth.disk_distance(rows, columns)) / 0.5)
+    pattern = np.random.default_rng(0).poisson(2000 * clean + 2)
+    disk = measure_disk(pattern, ellipse=True)
+    assert disk.center_px == pytest.approx(truth.center_px, abs=0.03)
+    assert disk.radius_px == pytest.approx(radius, rel=0.01)
+    assert disk.ellipse[0] == pytest.approx(ratio, abs=max(3 * disk.ellipse_error, 0.001))
+    assert disk.ellipse[1] == pytest.approx(angle, abs=90 * disk.ellipse_error / (ratio - 1))
+    assert measure_disk(pattern).ellipse is None
+
+
+def test_crystals_make_no_ellipse(simulated) -> None:
+    """Crystals disturb the edge; the standard errors tell it, of the center too."""
+    rng = np.random.default_rng(2)
+    departures = []
+    for mean, _ in simulated:
+        counts = rng.poisson(mean / mean.sum() * 1e6)
+        disk = measure_disk(counts, ellipse=True)
+        assert disk.ellipse is None
+        assert 0.001 < disk.ellipse_error < 0.02
+        departures.append((np.array(disk.center_px) - MIDDLE) / disk.error_px)
+        assert disk.center_px == measure_disk(counts).center_px
+    assert 0.3 < np.std(departures) < 1.5
+
+
+def test_ellipses_of_crystals(simulated) -> None:
+    from scipy.ndimage import affine_transform
+
+    back = np.linalg.inv(Calibration(ellipse=(1.06, 30.0)).distortion())
+    offset = np.array([MIDDLE, MIDDLE]) - back @ [MIDDLE, MIDDLE]
+    for mean, radius in simulated[::3]:
+        disk = measure_disk(affine_transform(mean, back, offset, mode="nearest"), ellipse=True)
+        assert disk.ellipse[0] == pytest.approx(1.06, abs=0.02)
+        assert disk.ellipse[1] == pytest.approx(30, abs=8)
+        assert disk.center_px == pytest.approx((MIDDLE, MIDDLE), abs=0.006 * radius)
+
+
+def test_a_disk_is_followed(simulated) -> None:
+    mean, radius = simulated[5]
+    start = measure_disk(mean)
+    for shift in ((2, -1), (-5, 5)):
+        disk = follow_disk(np.roll(mean, shift, (0, 1)), start)
+        expected = np.array([MIDDLE, MIDDLE]) + shift
+        assert disk.center_px == pytest.approx(tuple(expected), abs=0.005 * radius)
+        large = np.kron(np.roll(mean, shift, (0, 1)), np.ones((4, 4)))
+        found = follow_disk(large, measure_disk(np.kron(mean, np.ones((4, 4)))))
+        assert found.center_px == pytest.approx(
+            tuple((expected + 0.5) * 4 - 0.5), abs=0.02 * radius
+        )
+    with pytest.raises(CalibrationError):
+        follow_disk(np.ones((77, 77)), start)
+
+
+def test_a_beam_stop_is_left_out(simulated) -> None:
+    mean, radius = simulated[8]
+    stop = np.zeros(mean.shape, bool)
+    stop[:44, 34:41] = True
+    shadowed = np.where(stop, 0.01 * mean, mean)
+    assert np.max(errors(shadowed, (MIDDLE, MIDDLE), radius, bad_pixels=stop)) < 0.008
 
 
 ROWS, COLUMNS = np.indices((64, 64))

@@ -18,12 +18,14 @@ Floats = npt.NDArray[np.float64]
 
 READ_BYTES = 512 * 2**20
 """Read at most, unless one block of patterns that are stored together is larger."""
+_QUICK_BYTES, _SURE_BYTES = 24 * 2**20, 128 * 2**20
+_QUICK_TILES, _SURE_TILES = 3, 6
 _LEAST_TILES, _MOST_TILES = 4, 8
 """Along each axis of the scan."""
 _TILE = 8
 """Positions along an edge of a tile, at least, where the scan is large enough for that."""
 _OUTLIER = 4.0
-_SIGNIFICANCE = 4.0
+_SIGNIFICANCE, _SUSPICION = 4.0, 2.0
 _LEAST_SHARE = 0.01
 """The beam's way over the scan, in radii of the disk, that is worth a correction."""
 _CRYSTAL_PX = 0.06
@@ -65,8 +67,16 @@ class Descan:
     @property
     def significant(self) -> bool:
         """Whether it is more than noise, and large enough to matter."""
-        large = self.range_px > _LEAST_SHARE * self.radius_px
-        return large and self.significance > _SIGNIFICANCE
+        return self._large and self.significance > _SIGNIFICANCE
+
+    @property
+    def suspected(self) -> bool:
+        """Whether it is worth to look closer."""
+        return self._large and self.significance > _SUSPICION
+
+    @property
+    def _large(self) -> bool:
+        return self.range_px > _LEAST_SHARE * self.radius_px
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,8 @@ def iter_descan(
     ----------
     scan : Scan
     read_bytes : int
-        Patterns to read, about; at least one block of what is stored together for every part.
+        Patterns to read, about; at least one block of what is stored together, or two rows of
+        eight, for every part.
     most_tiles : int
         Parts along each axis of the scan.
 
@@ -150,7 +161,26 @@ def iter_descan(
     return _plane(found, scan)
 
 
-def block_bytes(scan: Scan) -> int:
+def quick_descan(scan: Scan) -> Descan | None:
+    """A significant descan, or None; quick, as a scan without one is told from a few parts of it.
+
+    Scans of which even these take long to read are left to `iter_descan`.
+
+    Raises
+    ------
+    ScanError
+        If patterns cannot be read.
+    """
+    if _QUICK_TILES**2 * _block_bytes(scan) > 2 * _QUICK_BYTES:
+        return None
+    found = finish(iter_descan(scan, read_bytes=_QUICK_BYTES, most_tiles=_QUICK_TILES))
+    if found is None or not found.suspected:
+        return None
+    found = finish(iter_descan(scan, read_bytes=_SURE_BYTES, most_tiles=_SURE_TILES))
+    return found if found is not None and found.significant else None
+
+
+def _block_bytes(scan: Scan) -> int:
     """What one tile costs to read at least: the patterns that are stored together."""
     return int(np.prod(scan.storage) * np.prod(scan.detector_shape)) * scan.dtype.itemsize
 
@@ -179,7 +209,7 @@ def _sample(
             x = int(rng.integers(columns.start, columns.stop - run + 1))
             parts.append((slice(y, y + 1), slice(x, x + run)))
     else:
-        parts = _stored(scan, rows, columns, max(1, read_bytes // block_bytes(scan)), rng)
+        parts = _stored(scan, rows, columns, max(1, read_bytes // _block_bytes(scan)), rng)
     total, place, count = np.zeros(scan.detector_shape), np.zeros(2), 0
     for part in parts:
         block = scan.read(*part)
