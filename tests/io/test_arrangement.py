@@ -15,7 +15,7 @@ from napari_polmap.io.arrangement import AXES, ArrangedView, Arrangement, parse_
 from napari_polmap.io.axes import Axis
 from napari_polmap.io.signals import scan_to_signal
 from napari_polmap.scan import Scan
-from tests.io.dipole import check_dipole, make_dipole
+from tests.io.dipole import SHAPE, check_dipole, make_dipole
 
 DIPOLE = make_dipole()
 
@@ -103,6 +103,30 @@ def test_five_axes(tmp_path: Path) -> None:
     check_dipole(load_scan(path, index=1, axes="x,y,kx,ky", measure=False))
 
 
+class Counted:
+    """An array that counts what is read of it."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.data, self.shape, self.ndim, self.dtype = data, data.shape, data.ndim, data.dtype
+        self.read = 0
+
+    def __getitem__(self, key: object) -> np.ndarray:
+        part = self.data[key]
+        self.read += part.size
+        return part
+
+
+def test_nothing_is_read_until_it_is_asked_for() -> None:
+    source = Counted(np.stack([DIPOLE, DIPOLE + 1, DIPOLE]))
+    arrangement = Arrangement.of(index=-2, axes="-x,y,ky,kx", flyback=1)
+    arranged = arrangement.apply("a", source, (Axis(),) * 5)
+    assert source.read == 0
+    expected = (DIPOLE + 1)[::-1, :4].transpose(1, 0, 2, 3)
+    assert arranged.data.shape == expected.shape
+    np.testing.assert_array_equal(arranged.data[1, 2, 3:5], expected[1, 2, 3:5])
+    assert source.read == 2 * SHAPE[3]
+
+
 def test_calibration_follows_its_axis() -> None:
     axes = (Axis("p", "nm", 0.5), Axis("q", "nm", 2.0, 7.0), *[Axis("k", "mrad", 1.0, -3.0)] * 2)
     data = np.zeros((3, 5, 8, 7))
@@ -140,6 +164,19 @@ def test_blocks_stored_together_turn_with_the_axes(tmp_path: Path) -> None:
     cut = load_scan(path, flyback=2, measure=False)
     assert cut.storage == (1, 4)
     np.testing.assert_array_equal(cut.pattern(2, 2), DIPOLE[2, 2])
+
+
+def test_rows_stored_side_by_side(tmp_path: Path) -> None:
+    path = save(tmp_path, stored_as("ky,kx,y,x"))
+    scan = load_scan(path, axes="ky,kx,y,x", measure=False)
+    assert scan.storage == (1, 5)
+    np.testing.assert_array_equal(scan.pattern(2, 3), DIPOLE[2, 3])
+    scan = load_scan(save(tmp_path, stored_as("ky,kx,x,y")), axes="ky,kx,x,y", measure=False)
+    assert scan.storage == (3, 1)
+    np.testing.assert_array_equal(scan.pattern(2, 3), DIPOLE[2, 3])
+    scan = load_scan(save(tmp_path, np.asfortranarray(DIPOLE)), measure=False)
+    assert scan.storage == (3, 1)
+    check_dipole(scan)
 
 
 def test_the_scan_tells_how_it_was_read(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from napari_polmap.io.frames import (
     left_out,
     read_part,
 )
+from napari_polmap.io.records import read_no_more
 
 AXES = ("y", "x", "ky", "kx")
 
@@ -238,6 +239,34 @@ class ArrangedView:
         return turned[finish]
 
 
+class Entry:
+    """One entry of an array's first axes, lazily.
+
+    Parameters
+    ----------
+    source : array-like
+        Indexed with slices of positive step when read.
+    index : sequence of int
+        Where it is along each of the first axes.
+    """
+
+    def __init__(self, source: Any, index: Sequence[int]) -> None:
+        self._source = source
+        self._index = tuple(slice(i, i + 1) for i in index)
+        self.shape = tuple(int(n) for n in source.shape[len(index) :])
+        self.ndim = len(self.shape)
+        self.dtype = np.dtype(source.dtype)
+        chunks = getattr(source, "chunksize", None)
+        if chunks is not None:
+            self.chunksize = tuple(int(n) for n in chunks[len(index) :])
+
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        slices, finish = forward_slices(key, self.shape)
+        part = read_part(self._source, (*self._index, *slices))
+        out: npt.NDArray[Any] = part[(0,) * len(self._index)][finish]
+        return out
+
+
 def parse_axes(text: str | None) -> list[tuple[str, bool]]:
     """Names of the stored axes and whether each is reversed, from a text like ``"-y,x,ky,kx"``.
 
@@ -283,7 +312,7 @@ def _indexed(
             f"{name} has no index {list(chosen)}: its first axes have "
             f"{list(data.shape[:extra])} entries; choose smaller numbers."
         )
-    return data[chosen], axes[extra:]
+    return Entry(data, [i % n for i, n in zip(chosen, data.shape, strict=False)]), axes[extra:]
 
 
 def _moved(data: Any, axes: tuple[Axis, ...], order: Sequence[int]) -> tuple[Any, tuple[Axis, ...]]:
@@ -296,10 +325,15 @@ def _moved(data: Any, axes: tuple[Axis, ...], order: Sequence[int]) -> tuple[Any
 def _stored_together(
     data: Any, scan_axes: Sequence[int], storage: tuple[int, int] | None
 ) -> tuple[int, int] | None:
+    """Entries of the two scan axes, as they are stored, that lie together."""
     chunks = getattr(data, "chunksize", None)
-    if chunks is None or storage in (None, (1, 1)):
-        return storage
-    return int(chunks[scan_axes[0]]), int(chunks[scan_axes[1]])
+    if chunks is not None and storage not in (None, (1, 1)):
+        return int(chunks[scan_axes[0]]), int(chunks[scan_axes[1]])
+    if scan_axes[1] == 3:
+        # A pattern's pixels lie far apart, those of neighboring positions side by side.
+        read_no_more(data)
+        return 1, int(data.shape[3])
+    return storage
 
 
 def _frames_together(frames: Any, columns: int) -> tuple[int, int] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from napari_polmap.errors import ScanChoiceError, ScanError
 from napari_polmap.io.arrangement import ArrangedView
 from napari_polmap.io.axes import Axis
 from napari_polmap.io.opened import READER_ERRORS, Opened, unreadable
+from napari_polmap.io.records import read_no_more
 
 _DTYPES = {
     1: "i2",
@@ -89,7 +89,7 @@ def open_dm(path: Path, dataset: str | None) -> Opened:
             axes = tuple(axes[i] for i in last)
             # A pattern's pixels lie far apart, those of a row of positions side by side.
             storage = (1, shape[-1])
-            _read_no_more(data)
+            read_no_more(data)
             if data.nbytes > _SLOW_BYTES:
                 warnings.append(
                     f"{path.name} stores the scan pixel by pixel of the detector, so that patterns "
@@ -196,13 +196,6 @@ def _titan_shape(tags: Mapping[str, Any]) -> tuple[int, int] | None:
         return int(rows), int(columns)
     except (TypeError, ValueError):
         return None
-
-
-def _read_no_more(data: np.memmap[Any, Any]) -> None:
-    """Keep the system from reading on after each pixel, which would read the whole file."""
-    mapped = getattr(data, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_RANDOM"):
-        mapped.madvise(mmap.MADV_RANDOM)
 
 
 def _metadata(image: Mapping[str, Any], tags: Mapping[str, Any]) -> dict[str, Any]:

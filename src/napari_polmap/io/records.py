@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,21 @@ class Joined:
         whole = found[0] if len(found) == 1 else np.concatenate(found)
         out: npt.NDArray[Any] = whole[finish]
         return out
+
+
+def read_no_more(data: Any) -> None:
+    """Keep the system from reading on after what is asked for, where that lies scattered.
+
+    Reading on would read the whole file for the pixels of one pattern.
+
+    Parameters
+    ----------
+    data : array-like
+        Nothing is done unless it is a memory map.
+    """
+    mapped = getattr(data, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_RANDOM"):
+        mapped.madvise(mmap.MADV_RANDOM)
 
 
 def check_complete(

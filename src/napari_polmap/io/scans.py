@@ -22,6 +22,7 @@ from napari_polmap.io.maps import is_map
 from napari_polmap.io.mib import open_mib
 from napari_polmap.io.mrc import open_mrc
 from napari_polmap.io.opened import Opened, unreadable
+from napari_polmap.io.records import read_no_more
 from napari_polmap.io.rosetta import open_file
 from napari_polmap.io.sidecar import load_sidecar, opened_as_kept
 from napari_polmap.io.tiff_folder import ENDINGS, TiffFolder, tiff_names
@@ -204,7 +205,12 @@ def _open_npy(path: Path, _: tuple[int, int] | None) -> Opened:
         raise unreadable(path, error) from error
     if not isinstance(data, np.ndarray):
         raise ScanError(f"{path} is an archive of several arrays; save the scan's as .npy.")
-    return Opened(data, (Axis(),) * data.ndim)
+    storage = None
+    if data.ndim >= 4 and data.strides[-4] < data.strides[-3] < data.strides[-2]:
+        # In Fortran's order the positions of a column lie side by side.
+        read_no_more(data)
+        storage = (data.shape[-4], 1)
+    return Opened(data, (Axis(),) * data.ndim, storage=storage)
 
 
 _OPENERS: dict[str, Callable[[Path, tuple[int, int] | None], Opened]] = {

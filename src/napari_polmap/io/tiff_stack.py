@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ class TiffPages:
 
 
 class _Entries:
-    """Pages of more than four dimensions, of which an index chooses four."""
+    """Pages of more than four dimensions."""
 
     def __init__(self, pages: TiffPages, shape: tuple[int, ...]) -> None:
         self._pages = pages
@@ -130,10 +131,18 @@ class _Entries:
         self.ndim = len(shape)
         self.dtype = pages.dtype
 
-    def __getitem__(self, index: tuple[int, ...]) -> FrameStack:
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        slices, finish = forward_slices(key, self.shape)
         rows, columns = self.shape[-4:-2]
-        entry = int(np.ravel_multi_index(index, self.shape[:-4], mode="wrap"))
-        return FrameStack(_From(self._pages, entry * rows * columns), (rows, columns))
+        first = [range(*s.indices(n)) for s, n in zip(slices, self.shape[:-4], strict=False)]
+        parts = []
+        for index in itertools.product(*first):
+            entry = int(np.ravel_multi_index(index, self.shape[:-4]))
+            stack = FrameStack(_From(self._pages, entry * rows * columns), (rows, columns))
+            parts.append(stack[slices[-4:]])
+        whole = np.stack(parts).reshape(*(len(r) for r in first), *parts[0].shape)
+        out: npt.NDArray[Any] = whole[finish]
+        return out
 
 
 class _From:
