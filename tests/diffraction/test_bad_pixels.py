@@ -122,7 +122,7 @@ def test_a_cosmic_ray_is_no_bad_pixel() -> None:
     ("kind", "electrons"),
     [
         *(("dark", 500), ("dark", 50_000), ("enlarged", 500), ("enlarged", 50_000)),
-        *(("copied", 4000), ("copied", 50_000), ("made up", 50_000)),
+        *(("copied", 4000), ("copied", 50_000), ("made up", 20_000)),
     ],
 )
 def test_gaps(kind: str, electrons: float) -> None:

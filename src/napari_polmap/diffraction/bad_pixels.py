@@ -281,8 +281,8 @@ def _made_up_lines(patterns: npt.NDArray[np.float32]) -> Bools:
     some = np.ascontiguousarray(patterns[:: max(1, len(patterns) // wanted)])
     lines = np.zeros(some.shape[1], bool)
     whole = bool((some == np.rint(some)).all())
-    # Rounded means are off by half; small counts agree by chance, so only large ones tell.
-    slack, level = (0.5, 8.0) if whole else (0.0, 0.0)
+    # Rounded means are off by half; zeros and ones agree by chance, so only larger counts tell.
+    slack, level = (0.5, 2.0) if whole else (0.0, 0.0)
     for row in range(some.shape[1] - 1):
         here, below = some[:, row], some[:, row + 1]
         told = np.maximum(here, below) > level
@@ -291,7 +291,7 @@ def _made_up_lines(patterns: npt.NDArray[np.float32]) -> Bools:
         if row == 0:
             continue
         middle = (some[:, row - 1] + below) / 2
-        told = middle > 4 * level
+        told = middle > 3 * level
         near = np.abs(here - middle) <= np.maximum(slack, 1e-5 * np.abs(middle))
         if told.sum() > 64 and np.mean(near[told]) > _LINE_SHARE:
             lines[row] = True
