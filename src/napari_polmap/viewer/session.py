@@ -214,8 +214,8 @@ class Session:
             If the mask does not fit the detector or takes almost all of it away.
         """
         if self.scan is not None:
-            mask = mask if mask is not None and np.any(mask) else None
-            self._edit(self.scan.with_bad_pixels(mask), text)
+            scan = self.scan.with_bad_pixels(mask)
+            self._edit(scan if scan.bad_pixels_sha256 else self.scan.with_bad_pixels(None), text)
 
     def reset_calibration(self, name: str) -> bool:
         """Forget the user's value: the file's comes back, else the value is not known.

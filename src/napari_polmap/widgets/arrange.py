@@ -23,7 +23,7 @@ def place_beside(left: QWidget, right: QWidget) -> bool:
     bool
         False where they are not docked in one window; nothing is changed then.
     """
-    docks = [_dock_of(widget) for widget in (left, right)]
+    docks = [dock_of(widget) for widget in (left, right)]
     window = left.window()
     if None in docks or not isinstance(window, QMainWindow) or right.window() is not window:
         return False
@@ -91,7 +91,7 @@ def open_over(viewer: Any, name: str, under: QWidget) -> QWidget | None:
     known = list(window.dock_widgets.values())
     opened = window.add_plugin_dock_widget(PLUGIN, name)[1]
     widget: QWidget = getattr(opened, "__wrapped__", opened)
-    dock, other, main = _dock_of(widget), _dock_of(under), under.window()
+    dock, other, main = dock_of(widget), dock_of(under), under.window()
     if dock is not None and other is not None and isinstance(main, QMainWindow):
         if widget not in known:
             main.tabifyDockWidget(other, dock)
@@ -100,7 +100,8 @@ def open_over(viewer: Any, name: str, under: QWidget) -> QWidget | None:
     return widget
 
 
-def _dock_of(widget: QWidget) -> QDockWidget | None:
+def dock_of(widget: QWidget) -> QDockWidget | None:
+    """The dock that a widget is in."""
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()

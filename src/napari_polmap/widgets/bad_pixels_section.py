@@ -105,9 +105,7 @@ class BadPixelsSection(Section):
             if self.session.scan is not None and self.session.scan.data is scan.data:
                 self._set(mask, f"bad pixels from {path.name}")
 
-        self.calibrator.start(
-            JOB, Activity(f"Reading {path.name}"), iter_mask, path, on_done=done
-        )
+        self.calibrator.start(JOB, Activity(f"Reading {path.name}"), iter_mask, path, on_done=done)
 
     def forget(self) -> None:
         """Another scan: what was found is of the one before."""

@@ -10,9 +10,10 @@ from typing import Any
 from weakref import ref
 
 import napari.viewer
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtGui import QHideEvent, QKeyEvent, QKeySequence, QShowEvent
 from qtpy.QtWidgets import (
+    QDockWidget,
     QFrame,
     QLineEdit,
     QProgressBar,
@@ -23,7 +24,7 @@ from qtpy.QtWidgets import (
 
 from napari_polmap.viewer.calibration_jobs import way_px
 from napari_polmap.viewer.session import Session
-from napari_polmap.widgets.arrange import open_beside
+from napari_polmap.widgets.arrange import dock_of, open_beside
 from napari_polmap.widgets.bad_pixels_section import BadPixelsSection
 from napari_polmap.widgets.calibration_form import CalibrationForm
 from napari_polmap.widgets.calibrator import Calibrator
@@ -49,6 +50,8 @@ class CalibrationDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("polmap-calibration")
+        self._visible = False
+        self._dock: QDockWidget | None = None
         self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         self.calibrator = Calibrator.of(viewer)
         self.calibrator.join(id(self))
@@ -224,10 +227,29 @@ class CalibrationDock(QWidget):
                 return True
         return super().eventFilter(watched, event)
 
-    def hideEvent(self, event: Any) -> None:
+    def showEvent(self, event: QShowEvent) -> None:
+        """Qt: hear when another tab covers the dock."""
+        super().showEvent(event)
+        self._visible = True
+        dock = dock_of(self)
+        if dock is not None and dock is not self._dock:
+            self._dock = dock
+            dock.visibilityChanged.connect(self._on_visible)
+
+    def hideEvent(self, event: QHideEvent) -> None:
         """Qt: the mouse edits nothing any more in the diffraction view."""
         super().hideEvent(event)
-        self.session.edit("")
+        self._on_visible(False)
+
+    def _on_visible(self, visible: bool) -> None:
+        self._visible = visible
+        if not visible:
+            # While docks are arranged it may be hidden for a moment.
+            QTimer.singleShot(0, self._leave_view)
+
+    def _leave_view(self) -> None:
+        if not self._visible:
+            self.session.edit("")
 
     def close_dock(self) -> None:
         """End the background work and stop listening."""
