@@ -31,9 +31,10 @@ from napari_polmap.simulation.crystal import (
     two_domains,
 )
 from napari_polmap.simulation.dataset import write_dataset
+from napari_polmap.simulation.detector import Detector
 from napari_polmap.simulation.multislice import Microscope
 from napari_polmap.simulation.noise import poisson_counts
-from napari_polmap.simulation.scene import Detector, Scene
+from napari_polmap.simulation.scene import Scene
 
 CELLS = 8
 PADDING = 3
