@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import typer
 
@@ -37,6 +38,7 @@ def test_every_command_that_opens_a_scan_takes_the_same_options(polmap):
     names = ["--nav-shape", "--dataset", "--index", "--mask", "--step", "--mrad-per-pixel"]
     names += ["--energy", "--semi-angle", "--center", "--radius", "--rotation", "--flip"]
     names += ["--no-flip", "--crystal-angle", "--lattice", "--descan", "--ellipse"]
+    names += ["--axes", "--flyback", "--no-sidecar"]
     for command in ("info", "classify", "export"):
         text = polmap(command, "--help").stdout
         assert [name for name in names if name not in text] == []
@@ -71,6 +73,24 @@ def test_the_users_values_reach_the_scan(polmap, scan_file):
     }
     assert values["descan_px"] == calibration["descan_px"]
     assert values["ellipse"] == calibration["ellipse"]
+
+
+def test_the_arrangement_reaches_the_scan(polmap, tmp_path):
+    shape = (4, 6, 32, 30)
+    np.save(tmp_path / "a.npy", np.ones(shape, "u2"))
+
+    def info(*options):
+        result = polmap("info", tmp_path / "a.npy", "--json", *options)
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)["shape"]
+
+    assert info("--axes", "-y,x,ky,kx", "--flyback", 2) == [4, 4, 32, 30]
+    assert info("--axes", "x,y,kx,ky") == [6, 4, 30, 32]
+    assert info("--nav-shape", "3,8", "--axes=x,-y,ky,kx", "--flyback", 1) == [7, 3, 32, 30]
+    result = polmap("info", tmp_path / "a.npy", "--axes", "y,x")
+    assert result.exit_code == 1
+    assert "axes must name y, x, ky and kx once each" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

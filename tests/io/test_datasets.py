@@ -89,6 +89,14 @@ def test_everything_in_it(folder: Path) -> None:
     np.testing.assert_array_equal(np.argwhere(right), [[0, 0, 0], [0, 1, 1], [0, 2, 2]])
 
 
+def test_the_arrangement_of_a_files_axes(folder: Path) -> None:
+    text = 'directions = ["RM"]\n[[scan]]\npath = "frames.npy"\ndirection = "RM"\n'
+    text += 'nav_shape = [4, 5]\naxes = "x, -y, ky, kx"\nflyback = 1\n'
+    scan = load_dataset(write(folder, text)).scans[0].open()
+    np.testing.assert_array_equal(scan.data.compute(), DATA[:, :4][:, ::-1].transpose(1, 0, 2, 3))
+    assert scan.reading == {"nav_shape": (4, 5), "axes": "x,-y,ky,kx", "flyback": 1}
+
+
 def test_paths_are_relative_to_the_root(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "a.npy").rename(folder / "sub" / "b.npy")
@@ -133,6 +141,10 @@ def test_thousands_of_scans_are_quick(folder: Path) -> None:
         ("directions = ['RM']\n[[scan]]\npath='a'\ndirection=[]", "`direction` is"),
         ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\ncenter=[1]", "`center`"),
         ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\nnav_shape='4x5'", "`nav_shape`"),
+        ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\naxes='y,x'", "axes must name"),
+        ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\naxes=4", "axes must name"),
+        ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\nflyback=-1", "flyback must"),
+        ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\nflyback='1'", "flyback must"),
         ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\nstep_nm='small'", "`step_nm`"),
         ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\nstep_nm=-1.0", "step_nm"),
         ("directions = ['RM']\n[[scan]]\npath='a'\ndirection='RM'\ndescan=[1, 2]", "4 finite"),
