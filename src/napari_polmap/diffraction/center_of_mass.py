@@ -10,7 +10,7 @@ from napari_polmap.directions import angle_color
 
 Floats = npt.NDArray[np.float32]
 
-FULL_BRIGHTNESS = 99.0
+FULL_BRIGHTNESS = 98.0
 """Percentile of the magnitude that is shown at full brightness in `color_wheel`."""
 
 

@@ -6,10 +6,13 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFileDialog, QWidget
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFileDialog, QLabel, QWidget
 
+from napari_polmap.diffraction.center_of_mass import color_wheel
 from napari_polmap.diffraction.detectors import describe
 from napari_polmap.scan import Scan
 from napari_polmap.viewer.contrast import IMAGE_MODES, ImageContrast
@@ -19,13 +22,14 @@ from napari_polmap.widgets.imager import Imager
 from napari_polmap.widgets.jobs import Activity
 from napari_polmap.widgets.parts import NARROW, Section, button, combo, row
 
+_WHEEL_PIXELS = 36
 _TEXTS = {
     Role.VIRTUAL: ("Virtual image", "The intensity under the detector"),
     Role.COM_X: (
         "Center of mass, x",
         (
-            "Of each pattern against the disk's center, in detector pixels, along the scan's rows to "
-            "the right (detector's flip and rotation taken off)"
+            "Of each pattern against the disk's center, in detector pixels, along the scan's rows "
+            "to the right (detector's flip and rotation taken off)"
         ),
     ),
     Role.COM_Y: (
@@ -40,8 +44,8 @@ _TEXTS = {
     Role.COM_INTEGRATED: (
         "Center of mass, integrated",
         (
-            "The image whose gradient is the center of mass: about the projected potential of a thin "
-            "specimen"
+            "The image whose gradient is the center of mass: about the projected potential of a "
+            "thin specimen"
         ),
     ),
 }
@@ -64,7 +68,7 @@ class ImageSection(Section):
             box = self.boxes[role] = QCheckBox(text)
             box.setToolTip(tooltip)
             box.toggled.connect(lambda on, role=role: self._show_role(role, on))
-            self.add(box)
+            self.add(row(box, None, _wheel()) if role is Role.COM_COLORS else box)
         self.about_mean = QCheckBox("About its mean")
         self.about_mean.setToolTip("Take the mean center of mass over the scan off")
         self.high_pass = _number(
@@ -83,7 +87,8 @@ class ImageSection(Section):
         line = row("Contrast of", self.image)
         line.setStretch(1, 1)
         self.add(line)
-        self.add(row(self.mode, self.gamma, "Percentiles", self.low, self.high))
+        self.add(row(self.mode, self.gamma))
+        self.add(row("Percentiles", self.low, self.high, None))
         self.save = button("Save image…", "Write the image as TIFF with its calibration")
         self.add(row(None, self.save))
         self.about_mean.toggled.connect(self._choose_com)
@@ -224,6 +229,19 @@ def _iter_save(
     saved = export_scan_image(scan, image, path, **about)
     yield
     return saved
+
+
+def _wheel() -> QLabel:
+    """The colors of all angles, 0° to the right."""
+    down, across = np.mgrid[-1 : 1 : _WHEEL_PIXELS * 1j, -1 : 1 : _WHEEL_PIXELS * 1j]
+    colors = color_wheel(np.stack([across, -down], -1), longest=1.0)
+    opaque = np.where(np.hypot(down, across) <= 1, 255, 0).astype(np.uint8)
+    pixels = np.ascontiguousarray(np.dstack([colors, opaque]))
+    picture = QImage(pixels.data, *pixels.shape[1::-1], QImage.Format.Format_RGBA8888).copy()
+    label = QLabel()
+    label.setPixmap(QPixmap.fromImage(picture))
+    label.setToolTip("Direction of the center of mass by color, as the scan is shown")
+    return label
 
 
 def _number(low: float, high: float, decimals: int, tooltip: str) -> QDoubleSpinBox:
