@@ -3,7 +3,8 @@
 Files of 256 x 256 patterns of 256 x 256 pixels (8.6 GB of 16-bit counts; of holes mostly, so that
 they take little room) are written into a folder, and each is opened in fresh processes whose
 modules are loaded already: by the reader alone (RosettaSciIO, NumPy or tifffile), by `load_scan`
-without measuring, and then with it.
+without measuring, and by `load_scan` until the patterns that it would measure in are read
+("sampled": they are zeros). MB is the memory of the process without what files are mapped.
 
     python benchmarks/opening.py
 """
@@ -192,7 +193,7 @@ def main() -> None:
     parser.add_argument("--format", action="append", choices=list(FORMATS))
     parser.add_argument("--folder", type=Path, help="where the files are written for a while")
     options = parser.parse_args()
-    print(f"{'file':16}{'reader':>9}{'load_scan':>11}{'beyond':>9}{'measured':>10}   MB")
+    print(f"{'file':16}{'reader':>9}{'load_scan':>11}{'beyond':>9}{'sampled':>10}   MB")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for name in options.format or FORMATS:
             write, reader, more = FORMATS[name]

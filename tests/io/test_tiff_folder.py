@@ -72,6 +72,7 @@ def test_first_plane_of_several_counts(tmp_path: Path) -> None:
         )
     scan = load_scan(folder, nav_shape=(2, 2), measure=False)
     np.testing.assert_array_equal(scan.data.compute().reshape(4, 10, 8), DATA[:4])
+    assert "2 images each, of which only the first" in scan.warnings[0]
 
 
 def test_only_what_is_needed_is_opened(tmp_path: Path, monkeypatch) -> None:

@@ -191,7 +191,13 @@ def _open_folder(path: Path, nav_shape: tuple[int, int] | None, dataset: str | N
     if dataset is not None:
         raise _no_datasets(path, dataset)
     check_scan_shape(str(path), len(names), nav_shape)  # before files are opened
-    return Opened(TiffFolder(path, names), (Axis(),) * 3)
+    frames, notes = TiffFolder(path, names), []
+    if frames.planes > 1:
+        notes.append(
+            f"The files of {path.name} hold {frames.planes} images each, of which only the first "
+            "is used; save the others as files of their own if they are patterns of the scan."
+        )
+    return Opened(frames, (Axis(),) * 3, warnings=notes)
 
 
 def _no_datasets(path: Path, dataset: str) -> ScanError:

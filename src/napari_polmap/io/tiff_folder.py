@@ -49,6 +49,11 @@ class TiffFolder:
     names : list of str
         The files, in the order of the scan.
 
+    Attributes
+    ----------
+    planes : int
+        How many planes the first file has.
+
     Raises
     ------
     ScanError
@@ -60,7 +65,7 @@ class TiffFolder:
     def __init__(self, folder: Path, names: list[str]) -> None:
         self.folder = folder
         self.names = names
-        first = _first_plane(folder / names[0])
+        first, self.planes = _first_plane(folder / names[0])
         self.dtype = first.dtype
         self.shape = (len(names), *first.shape)
         self._layout = _Layout.of(folder / names[0])
@@ -83,7 +88,7 @@ class TiffFolder:
         if self._layout is not None:
             plane = self._layout.read(path)
         if plane is None:
-            plane = _first_plane(path)
+            plane, _ = _first_plane(path)
         if plane.shape != self.shape[1:] or plane.dtype != self.dtype:
             raise ScanError(
                 f"{path.name} is {plane.dtype} of {plane.shape[0]} x {plane.shape[1]} pixels, but "
@@ -134,7 +139,8 @@ class _Layout:
         return pixels.astype(self.dtype.newbyteorder("="), copy=False)
 
 
-def _first_plane(path: Path) -> npt.NDArray[Any]:
+def _first_plane(path: Path) -> tuple[npt.NDArray[Any], int]:
+    """The first plane of a TIFF file, and how many it has."""
     import tifffile
 
     try:
@@ -143,11 +149,12 @@ def _first_plane(path: Path) -> npt.NDArray[Any]:
             if page.axes.endswith("S") and page.ndim == 3:
                 raise ScanError(f"{path} is a color image; a pattern needs the detector's counts.")
             plane = np.asarray(page.asarray())
+            planes = len(tiff.pages) * int(np.prod(plane.shape[:-2]))
     except TIFF_ERRORS as error:
         raise unreadable_tiff(path, error) from error
     while plane.ndim > 2:
         plane = plane[0]
-    return plane.astype(plane.dtype.newbyteorder("="), copy=False)
+    return plane.astype(plane.dtype.newbyteorder("="), copy=False), planes
 
 
 def unreadable_tiff(path: Path, error: BaseException) -> ScanError:
