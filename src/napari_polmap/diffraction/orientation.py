@@ -33,7 +33,8 @@ NO_ROTATION = (
 )
 HINT = (
     "Atoms attract the beam in a thin specimen. In simulations of KNN this named the right one in "
-    "4 of 4 cases at 2 nm, 7 of 8 at 4 to 8 nm, and 15 of 32 in thicker ones: no better than a coin."
+    "4 of 4 cases at 2 nm and 7 of 8 at 4 to 8 nm, but only in 15 of 32 in thicker ones: no better "
+    "than a coin."
 )
 """How far `Rotation.hint` can be trusted (tilts to 2 mrad, defocus to 3 nm, 200 kV, 24 mrad)."""
 _ORDER = 3
