@@ -78,7 +78,8 @@ class PositionPicker:
             or event.modifiers not in ((), (FOLLOW_MODIFIER,))
         ):
             return
-        follows = self.follow or FOLLOW_MODIFIER in event.modifiers
+        # What was taken with the mouse before, such as a handle, is not followed.
+        follows = not event.handled and (self.follow or FOLLOW_MODIFIER in event.modifiers)
         camera = viewer.scene.camera
         pans = camera.mouse_pan
         start, moved = np.array(event.pos), False

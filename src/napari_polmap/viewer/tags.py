@@ -27,6 +27,7 @@ class Role(StrEnum):
     CONFIDENCE = "confidence"
     DEFECTS = "defects"
     REGIONS = "regions"
+    LATTICE = "lattice"
 
 
 COM_ROLES = (
