@@ -140,3 +140,13 @@ def test_an_unwritable_target(polmap, tmp_path, scan_file, classifier_file, cali
     assert result.exit_code == 1
     assert len(result.stderr.strip().splitlines()[-1]) > 20
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_info_uses_what_is_kept_unless_told_otherwise(polmap, scan_file):
+    from napari_polmap import load_scan
+    from napari_polmap.io.sidecar import save_sidecar
+
+    save_sidecar(load_scan(scan_file, step_nm=0.07))
+    assert json.loads(polmap("info", scan_file, "--json").stdout)["axes"][0]["scale"] == 0.07
+    plain = json.loads(polmap("info", scan_file, "--json", "--no-sidecar").stdout)
+    assert plain["axes"][0]["scale"] is None

@@ -18,7 +18,7 @@ from napari_polmap.viewer.session import BAD_PIXELS, DISK
 from napari_polmap.widgets.arrange import dock_of
 from napari_polmap.widgets.calibration_dock import CalibrationDock
 from napari_polmap.widgets.diffraction_dock import DiffractionDock
-from tests.synthetic import CALIBRATION
+from tests.synthetic import CALIBRATION, make_patterns, two_domains
 from tests.widgets.conftest import LONG, Window
 from tests.widgets.mouse import canvas_point, move
 
@@ -176,6 +176,27 @@ def test_measured_disk_is_one_step(bench: Bench) -> None:
     assert session.calibration.center_px[0] == 19.0
 
 
+def test_the_disk_comes_from_a_vacuum_image(bench: Bench, tmp_path: Path, told: list[str]) -> None:
+    session, section = bench.session, bench.dock.disk_section
+    ky, kx = np.indices(session.scan.detector_shape)
+    outside = np.hypot(ky - 14.0, (kx - 16.5) / 1.06) - 8.5
+    np.save(tmp_path / "vacuum.npy", 1000 / (1 + np.exp(4 * outside)))
+    section.start(tmp_path / "vacuum.npy")
+    bench.settle()
+    np.testing.assert_allclose(session.calibration.center_px, (14.0, 16.5), atol=0.1)
+    assert "vacuum.npy" in bench.dock.undo.toolTip()
+    assert "elliptical distortion" in section.ellipse.text()
+    assert session.calibration.ellipse is None, "offered, not taken"
+    QTest.mouseClick(section.apply, LEFT)
+    assert session.calibration.ellipse[0] == pytest.approx(1.06, abs=0.02)
+    QTest.mouseClick(section.remove, LEFT)
+    assert session.calibration.ellipse is None
+    np.save(tmp_path / "other.npy", np.ones((5, 7)))
+    section.start(tmp_path / "other.npy")
+    bench.settle()
+    assert "same detector" in told[-1]
+
+
 def test_dragging_the_rim_changes_the_radius(viewing: Bench) -> None:
     session, (ky, kx) = viewing.session, CENTER_PX
     changes: list[float] = []
@@ -226,7 +247,7 @@ def test_dragging_beside_the_handles_moves_the_view_only(viewing: Bench) -> None
 
 def test_arrow_keys_nudge_what_was_clicked(viewing: Bench) -> None:
     session, native, (ky, kx) = viewing.session, viewing.native, CENTER_PX
-    handle = viewing.patterns.controller.handles[0]
+    handle = viewing.patterns.handles[0]
     viewing.window.activate()
     native.setFocus()
     viewing.drag((ky, kx))
@@ -400,6 +421,23 @@ def test_reset_goes_back_to_the_file_not_to_what_was_kept(window: Window, scan_f
     QTest.mouseClick(dock.undo, LEFT)
     window.settle()
     assert window.session.calibration.step_nm == 0.2
+
+
+def test_an_answered_question_is_not_asked_again(window: Window, tmp_path: Path) -> None:
+    path = tmp_path / "frames.npy"
+    np.save(path, make_patterns(two_domains())[:10, :12].reshape(120, 32, 32))
+    dock = window.dock
+    dock.controller.open_scan(path)
+    window.settle()
+    assert window.session.question is not None
+    dock.controller.open_scan(path, nav_shape=(10, 12))
+    window.settle()
+    window.wait(sidecar_path(path).exists)
+    window.session.open(Scan(np.ones((2, 2, 8, 8), np.uint8)))
+    dock.controller.open_scan(path)
+    window.settle()
+    assert window.session.question is None
+    assert window.session.scan.scan_shape == (10, 12)
 
 
 def test_works_without_the_maps_dock(make_napari_viewer_proxy, qtbot, scan_file: Path) -> None:

@@ -14,11 +14,9 @@ from psygnal import Signal
 from napari_polmap.classifiers.matching import mismatches, unknowns
 from napari_polmap.errors import ClassifierMismatchError, PolmapError
 from napari_polmap.scan import Scan
-from napari_polmap.viewer.bad_pixels_overlay import BadPixelsOverlay
 from napari_polmap.viewer.contrast import Contrast
 from napari_polmap.viewer.detector_editor import DetectorEditor
 from napari_polmap.viewer.diffraction_layers import DiffractionLayers, readout
-from napari_polmap.viewer.disk_handle import DiskHandle
 from napari_polmap.viewer.latest import Deliver, LatestJob
 from napari_polmap.viewer.patterns import (
     ShownPattern,
@@ -112,15 +110,12 @@ class DiffractionController:
         self.model.mouse_move_callbacks.append(self._on_mouse_move)
         self._on_scan()
         self._on_detector()
-        self.handles = (DiskHandle(self), BadPixelsOverlay(self))
 
     def close(self) -> None:
         """Stop the threads and let the main viewer go."""
         for signal, slot in self._connections:
             signal.disconnect(slot, missing_ok=True)
         self._connections = []
-        for handle in self.handles:
-            handle.close()
         self.editor.close()
         self.picker.close()
         self._patterns.close()

@@ -72,8 +72,7 @@ class CalibrationDock(QWidget):
         self.destroyed.connect(partial(_close, self._connections, calibrator, id(self)))
         for edit in self.findChildren(QLineEdit):
             edit.installEventFilter(self)
-        if session.scan is not None and not session.calibration.sources:
-            calibrator.measure()
+        calibrator.fill()
         self.refresh()
         self._on_activity()
 

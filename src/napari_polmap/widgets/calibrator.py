@@ -132,15 +132,15 @@ class Calibrator(Jobs):
     def undo(self) -> None:
         """Take the last change back."""
         self.session.undo_calibration()
-        self._fill()
+        self.fill()
 
     def redo(self) -> None:
         """Make the change undone last again."""
         self.session.redo_calibration()
-        self._fill()
+        self.fill()
 
-    def _fill(self) -> None:
-        """Measure where a step leads back to an unknown disk."""
+    def fill(self) -> None:
+        """Measure if the disk is not known, as after a step back."""
         calibration = self.session.calibration
         if calibration.center_px is None or calibration.radius_px is None:
             self.measure()

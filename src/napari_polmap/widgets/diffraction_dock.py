@@ -30,6 +30,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_polmap.viewer.bad_pixels_overlay import BadPixelsOverlay
 from napari_polmap.viewer.contrast import MODES, Contrast
 from napari_polmap.viewer.detector_editor import EDIT, FREEHAND, PAN, POLYGON
 from napari_polmap.viewer.detector_editor import HINT as EDITOR_HINT
@@ -40,6 +41,7 @@ from napari_polmap.viewer.diffraction import (
     SCAN_MEAN,
     DiffractionController,
 )
+from napari_polmap.viewer.disk_handle import DiskHandle
 from napari_polmap.viewer.picking import HINT
 from napari_polmap.widgets.arrange import open_beside
 from napari_polmap.widgets.evidence import EvidencePanel
@@ -84,9 +86,11 @@ class DiffractionDock(QWidget):
         self._calls.connect(self._run)
         self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         self.controller = DiffractionController(viewer, self._deliver)
+        self.handles = (DiskHandle(self.controller), BadPixelsOverlay(self.controller))
         self.imager = Imager.of(viewer)
         # A window that the user closes is deleted by Qt without closing its docks.
-        self.destroyed.connect(self.controller.close)
+        for part in (*self.handles, self.controller):
+            self.destroyed.connect(part.close)
         self.qt_viewer = QtViewer(self.controller.model)
         # Files dropped here belong to the main viewer.
         self.qt_viewer.setAcceptDrops(False)
@@ -331,6 +335,8 @@ class DiffractionDock(QWidget):
             controller.readout_changed,
         ):
             signal.disconnect()
+        for handle in self.handles:
+            handle.close()
         controller.close()
         # Closed, out of the window and let go at once: Qt deletes the dock itself only later.
         self.qt_viewer.close()
