@@ -12,6 +12,7 @@ from napari.viewer import Viewer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
 
 from napari_polmap.polarization_map import PolarizationMap
+from napari_polmap.viewer.background import MapBackground
 from napari_polmap.viewer.layers import POLARIZATION_OPACITY
 from napari_polmap.viewer.reader import show_dock
 from napari_polmap.viewer.tags import Role
@@ -82,20 +83,27 @@ class ExportSection(Section):
     Parameters
     ----------
     runs : Runs
+    background : MapBackground
+        What lies beneath pictures, where it is not the virtual image.
     """
 
-    def __init__(self, runs: Runs, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, runs: Runs, background: MapBackground, parent: QWidget | None = None
+    ) -> None:
         super().__init__("Export", parent=parent)
         self.runs = runs
+        self.background = background
         self.session = runs.session
         self.kind = combo("What is written")
         for kind, format_ in FORMATS.items():
             self.kind.addItem(f"{format_.label} ({format_.ending})", kind)
             self.kind.setItemData(self.kind.count() - 1, format_.tooltip, 3)
         self.kind.currentIndexChanged.connect(self.refresh)
-        self.beneath = QCheckBox("Over the virtual image")
+        self.beneath = QCheckBox("Over the background")
         self.beneath.setChecked(True)
-        self.beneath.setToolTip("Lay the directions over the virtual image, as in the window")
+        self.beneath.setToolTip(
+            "Lay the directions over the background, by default the virtual image, as in the window"
+        )
         self.save = button("Export…", "Choose a file and write it")
         self.save.clicked.connect(self.ask)
         line = row(self.kind, self.save)
@@ -127,8 +135,10 @@ class ExportSection(Section):
         polarization_map = self.session.map
         if polarization_map is None:
             return
-        image = self.session.images.get(Role.VIRTUAL)
-        background = image.copy() if self.beneath.isChecked() and image is not None else None
+        image = self.background.on_positions() if self.beneath.isChecked() else None
+        if image is None and self.beneath.isChecked():
+            image = self.session.images.get(Role.VIRTUAL)
+        background = None if image is None else image.copy()
         self.runs.controller.start(
             "export",
             Activity(f"Writing {path.name}"),

@@ -14,8 +14,10 @@ import napari.viewer
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
+from napari_polmap.viewer.background import MapBackground
 from napari_polmap.viewer.session import Session
 from napari_polmap.widgets.arrange import open_beside, open_over
+from napari_polmap.widgets.background_section import BackgroundSection
 from napari_polmap.widgets.classifier_section import ClassifierSection
 from napari_polmap.widgets.controller import WARM_UP, Controller
 from napari_polmap.widgets.detector_section import DetectorSection
@@ -54,7 +56,8 @@ class PolarizationDock(QWidget):
         self.run_section = RunSection(self.runs, self.classifier_section.mismatches)
         self.legend_section = LegendSection(self.runs)
         self.region_section = RegionSection(self.runs, self.run_section)
-        self.export_section = ExportSection(self.runs)
+        self.background_section = BackgroundSection(self.controller, viewer)
+        self.export_section = ExportSection(self.runs, self.background_section.background)
         self.activity = QProgressBar()
         self.activity.setMaximumHeight(16)
         self._build()
@@ -72,6 +75,8 @@ class PolarizationDock(QWidget):
             (self.controller.manager.shown_changed, self.legend_section.refresh_layers),
             (self.runs.run_changed, self._on_run),
             (self.runs.saved, self._on_saved),
+            (self.background_section.background.changed, self.background_section.refresh),
+            (self.background_section.background.offers_changed, self.background_section.refresh),
         ]
         for signal, slot in self._connections:
             signal.connect(slot)
@@ -80,7 +85,8 @@ class PolarizationDock(QWidget):
         self.detector_section.imaging.clicked.connect(self.show_imaging)
         self.run_section.force.toggled.connect(self.run_section.refresh)
         # Without a reference to the dock itself, which is gone when this is called.
-        self.destroyed.connect(partial(_close, self._connections, self.controller, self.runs))
+        self._parts = (self.background_section.background, self.runs, self.controller)
+        self.destroyed.connect(partial(_close, self._connections, self._parts))
         self._on_scan()
         self._on_classifier()
         self._on_activity()
@@ -97,6 +103,7 @@ class PolarizationDock(QWidget):
             self.run_section,
             self.legend_section,
             self.region_section,
+            self.background_section,
             self.export_section,
         ):
             column.addWidget(section)
@@ -124,7 +131,7 @@ class PolarizationDock(QWidget):
 
     def close_dock(self) -> None:
         """End the background work and stop listening."""
-        _close(self._connections, self.controller, self.runs)
+        _close(self._connections, self._parts)
 
     def show_patterns(self) -> QWidget | None:
         """Open the dock "Diffraction" beside this one.
@@ -197,6 +204,7 @@ class PolarizationDock(QWidget):
         self.scan_section.refresh()
         self.detector_section.refresh()
         self.classifier_section.refresh()
+        self.background_section.refresh()
         self._on_map()
 
     def _on_classifier(self) -> None:
@@ -242,12 +250,11 @@ class PolarizationDock(QWidget):
 
 def _close(
     connections: list[tuple[Any, Callable[..., None]]],
-    controller: Controller,
-    runs: Runs,
+    parts: tuple[MapBackground, Runs, Controller],
     _: object = None,
 ) -> None:
     for signal, slot in connections:
         signal.disconnect(slot, missing_ok=True)
     connections.clear()
-    runs.close()
-    controller.close()
+    for part in parts:
+        part.close()
