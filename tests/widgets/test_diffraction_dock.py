@@ -29,6 +29,7 @@ from napari_polmap.viewer.virtual_detector import VirtualDetector
 from napari_polmap.widgets.diffraction_dock import DiffractionDock
 from napari_polmap.widgets.evidence import EvidencePanel, antisymmetric
 from tests.viewer.scenes import filled_map
+from tests.widgets.mouse import canvas_point, move
 
 SHAPE = (20, 30, 32, 32)
 LEFT = Qt.MouseButton.LeftButton
@@ -87,26 +88,6 @@ class Stage:
             return pattern is not None and pattern.position == position
 
         self.qtbot.waitUntil(shown, timeout=5000)
-
-
-def move(native, point: QPoint, modifier, button=LEFT) -> None:
-    """Move with a button down; QTest's own moves carry none."""
-    from qtpy.QtCore import QEvent, QPointF
-    from qtpy.QtGui import QMouseEvent
-    from qtpy.QtWidgets import QApplication
-
-    where = QPointF(point)
-    event = QMouseEvent(
-        QEvent.Type.MouseMove, where, QPointF(native.mapToGlobal(point)), button, button, modifier
-    )
-    QApplication.sendEvent(native, event)
-
-
-def canvas_point(model, canvas, world) -> QPoint:
-    camera = model.scene.camera
-    height, width = canvas.size
-    y, x = (np.asarray(world) - np.asarray(camera.center)[-2:]) * camera.zoom
-    return QPoint(round(width / 2 + x), round(height / 2 + y))
 
 
 @pytest.fixture
