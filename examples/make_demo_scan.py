@@ -23,15 +23,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 from napari_polmap.directions import NOT_COMPUTED, DirectionSet
-from napari_polmap.simulation.crystal import (
-    Perovskite,
-    Wall,
-    defect_column,
-    random_a_sites,
-    two_domains,
-)
+from napari_polmap.simulation.crystal import defect_column, perovskite, random_a_sites
 from napari_polmap.simulation.dataset import write_dataset
 from napari_polmap.simulation.detector import Detector
+from napari_polmap.simulation.domains import Wall, two_domains
 from napari_polmap.simulation.multislice import Microscope
 from napari_polmap.simulation.noise import poisson_counts
 from napari_polmap.simulation.scene import Scene
@@ -39,6 +34,7 @@ from napari_polmap.simulation.scene import Scene
 CELLS = 8
 PADDING = 3
 STEPS = 8
+B_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -103,13 +99,13 @@ def make_scene(spec: Spec) -> tuple[Scene, Wall]:
         spec.wall.normal_deg,
         spec.wall.width,
     )
-    crystal = Perovskite(
+    crystal = perovskite(
         a_sites=random_a_sites(shape, np.random.default_rng([spec.seed, 0])),
         displacement=two_domains(
             (across, across), (angles[0] or 0.0, angles[1] or 0.0), spec.displacement_angstrom, wall
         ),
         lattice_angstrom=spec.lattice_angstrom,
-        share=0.75,
+        share=B_SHARE,
         b_present=defect_column(
             shape,
             (spec.defect[0] + PADDING, spec.defect[1] + PADDING),
@@ -178,7 +174,7 @@ def save_scan(path: Path, counts: np.ndarray, spec: Spec, scene: Scene) -> None:
             "lattice_angstrom": spec.lattice_angstrom,
             "thickness_nm": scene.thickness_nm,
             "displacement_angstrom": spec.displacement_angstrom,
-            "b_share": scene.crystal.share,
+            "b_share": B_SHARE,
             "tilt_x_mrad": microscope.tilt_mrad[0],
             "tilt_y_mrad": microscope.tilt_mrad[1],
             "defocus_nm": microscope.defocus_nm,

@@ -8,7 +8,12 @@ import pytest
 
 from napari_polmap.diffraction.symmetry import rotate_scan
 from napari_polmap.errors import PolmapError
-from napari_polmap.simulation.crystal import Perovskite, random_a_sites, uniform_displacement
+from napari_polmap.simulation.crystal import (
+    Crystal,
+    perovskite,
+    random_a_sites,
+    uniform_displacement,
+)
 from napari_polmap.simulation.multislice import (
     Microscope,
     projected_potential,
@@ -23,10 +28,10 @@ A = 4.0
 COARSE = {"slice_angstrom": A / 2, "sampling_angstrom": 0.15}
 
 
-def crystal(cells: int = 2, depth: int = 8, angle: float = 0.0, mixed: bool = True) -> Perovskite:
+def crystal(cells: int = 2, depth: int = 8, angle: float = 0.0, mixed: bool = True) -> Crystal:
     shape = (cells, cells, depth)
     sites = random_a_sites(shape, np.random.default_rng(3), None if mixed else {"K": 1.0})
-    return Perovskite(sites, uniform_displacement(shape[:2], angle, 0.25), A, 0.7)
+    return perovskite(sites, uniform_displacement(shape[:2], angle, 0.25), A, 0.7)
 
 
 def center_of_mass(pattern: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

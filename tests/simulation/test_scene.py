@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_polmap.simulation.crystal import Perovskite, random_a_sites
+from napari_polmap.simulation.crystal import perovskite, random_a_sites
 from napari_polmap.simulation.detector import Detector
 from napari_polmap.simulation.multislice import Microscope, simulate_patterns
 from napari_polmap.simulation.scene import Scene
@@ -15,7 +15,7 @@ pytest.importorskip("abtem")
 def test_cells_lie_where_the_whole_crystal_has_them(jobs: int) -> None:
     # The block of one cell with its surroundings shows the patterns of the whole crystal.
     shape = (4, 3, 4)
-    crystal = Perovskite(
+    crystal = perovskite(
         random_a_sites(shape, np.random.default_rng(0)), np.full((4, 3, 2), 0.1), 4.0
     )
     detector = Detector((31, 31), 3.0, (15.0, 15.0))

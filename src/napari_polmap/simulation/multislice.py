@@ -106,7 +106,7 @@ def simulate_patterns(
     Parameters
     ----------
     atoms : ase.Atoms
-        The specimen as `Perovskite.atoms` makes it: positions are (row, column, depth) in Å, the
+        The specimen as `Crystal.atoms` makes it: positions are (row, column, depth) in Å, the
         lateral cell is a square and periodic.
     positions : array_like, shape (positions, 2)
         Probe positions as (row, column) in Å.

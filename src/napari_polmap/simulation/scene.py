@@ -10,7 +10,7 @@ from multiprocessing import get_context
 import numpy as np
 import numpy.typing as npt
 
-from napari_polmap.simulation.crystal import THERMAL_SIGMAS, Perovskite
+from napari_polmap.simulation.crystal import THERMAL_SIGMAS, Crystal
 from napari_polmap.simulation.detector import Detector
 from napari_polmap.simulation.multislice import Microscope, scan_positions, simulate_patterns
 
@@ -21,7 +21,7 @@ class Scene:
 
     Parameters
     ----------
-    crystal : Perovskite
+    crystal : Crystal
         The scanned cells and, on all sides, the cells around them.
     padding : int
         Cells around the scanned part; every block of one cell is simulated with so many around.
@@ -35,7 +35,7 @@ class Scene:
         Damp the potentials by thermal vibration.
     """
 
-    crystal: Perovskite
+    crystal: Crystal
     padding: int
     steps: int
     microscope: Microscope
@@ -51,12 +51,12 @@ class Scene:
     @property
     def step_angstrom(self) -> float:
         """Distance of neighboring probe positions."""
-        return self.crystal.lattice_angstrom / self.steps
+        return self.crystal.cell.lengths_angstrom[0] / self.steps
 
     @property
     def thickness_nm(self) -> float:
         """Thickness of the crystal."""
-        return self.crystal.shape[2] * self.crystal.lattice_angstrom / 10
+        return self.crystal.shape[2] * self.crystal.cell.lengths_angstrom[0] / 10
 
     def positions_in_cells(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Rows and columns of all probe positions in cells of the whole crystal, shape (y, x)."""
@@ -70,7 +70,7 @@ class Scene:
     def simulate_cell(self, row: int, column: int) -> npt.NDArray[np.float32]:
         """Patterns of one scanned cell, shape (steps, steps, ky, kx); the beam sums to 1."""
         width = 2 * self.padding + 1
-        edge = self.crystal.lattice_angstrom
+        edge = self.crystal.cell.lengths_angstrom[0]
         first = self.padding * edge + 0.5 * self.step_angstrom
         patterns = simulate_patterns(
             self.crystal.block(row, column, width, width).atoms(),

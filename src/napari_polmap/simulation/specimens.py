@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import PolmapError
 from napari_polmap.simulation.crystal import (
     THERMAL_SIGMAS,
-    Perovskite,
+    perovskite,
     random_a_sites,
     uniform_displacement,
     vibrate,
@@ -28,6 +29,9 @@ from napari_polmap.simulation.multislice import (
     scan_positions,
     simulate_patterns,
 )
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 THERMAL_MODES = ("none", "debye-waller", "frozen phonon")
 """Atoms at rest, potentials damped by the vibration, or one frozen configuration."""
@@ -163,6 +167,29 @@ def rounded_thickness(lattice_angstrom: float, ranges: Ranges) -> tuple[float, .
     return tuple(round(t / edge) * edge for t in ranges.thickness_nm)
 
 
+def run_atoms(specimen: Specimen, run: Run, ranges: Ranges) -> Atoms:
+    """The atoms of a run, vibrating where the specimen does as a frozen configuration.
+
+    Parameters
+    ----------
+    specimen, run, ranges : Specimen, Run, Ranges
+        As for `simulate_run`.
+    """
+    edge = specimen.lattice_angstrom
+    depth = round(rounded_thickness(edge, ranges)[-1] * 10 / edge)
+    shape = (ranges.cells, ranges.cells, depth)
+    atoms = perovskite(
+        a_sites=random_a_sites(shape, np.random.default_rng([specimen.seed, _ARRANGEMENT])),
+        displacement=uniform_displacement(shape[:2], run.angle_deg, run.displacement_angstrom),
+        lattice_angstrom=edge,
+        share=specimen.share,
+    ).atoms()
+    if specimen.thermal == "frozen phonon":
+        # The same vibration with every direction, as part of the arrangement.
+        atoms = vibrate(atoms, THERMAL_SIGMAS, np.random.default_rng([specimen.seed, _VIBRATION]))
+    return atoms
+
+
 def simulate_run(
     specimen: Specimen, run: Run, ranges: Ranges, microscope: Microscope | None = None
 ) -> tuple[npt.NDArray[np.float32], Patterns]:
@@ -186,25 +213,13 @@ def simulate_run(
     """
     base = Microscope() if microscope is None else microscope
     edge = specimen.lattice_angstrom
-    thickness_nm = rounded_thickness(edge, ranges)
-    shape = (ranges.cells, ranges.cells, round(thickness_nm[-1] * 10 / edge))
-    crystal = Perovskite(
-        a_sites=random_a_sites(shape, np.random.default_rng([specimen.seed, _ARRANGEMENT])),
-        displacement=uniform_displacement(shape[:2], run.angle_deg, run.displacement_angstrom),
-        lattice_angstrom=edge,
-        share=specimen.share,
-    )
-    atoms = crystal.atoms()
-    if specimen.thermal == "frozen phonon":
-        # The same vibration with every direction, as part of the arrangement.
-        atoms = vibrate(atoms, THERMAL_SIGMAS, np.random.default_rng([specimen.seed, _VIBRATION]))
     row, column = specimen.origin
     count = ranges.positions
     patterns = simulate_patterns(
-        atoms,
+        run_atoms(specimen, run, ranges),
         scan_positions((row * edge, column * edge), (count, count), edge / count),
         Microscope(base.energy_kv, base.semi_angle_mrad, run.defocus_nm, run.tilt_mrad),
-        thickness_nm,
+        rounded_thickness(edge, ranges),
         slice_angstrom=edge / 2,
         sigmas=THERMAL_SIGMAS if specimen.thermal == "debye-waller" else None,
     )
