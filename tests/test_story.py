@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -212,9 +213,11 @@ def test_from_the_sample_to_an_exported_map(stage: Stage, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not CRYO.exists(), reason="the real files are not here")
-def test_an_experimental_scan_of_another_microscope(stage: Stage) -> None:
+def test_an_experimental_scan_of_another_microscope(stage: Stage, tmp_path: Path) -> None:
     viewer, session = stage.viewer, stage.session
-    (image,) = viewer.open(str(CRYO), plugin="napari-polmap")
+    # A copy: what is changed of the calibration is kept beside the file.
+    copy = shutil.copyfile(CRYO, tmp_path / CRYO.name)
+    (image,) = viewer.open(str(copy), plugin="napari-polmap")
     assert role_of(image) is Role.VIRTUAL
     stage.settle()
     assert session.scan.shape == (24, 40, 128, 128)
