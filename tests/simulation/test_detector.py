@@ -15,7 +15,7 @@ def disk(half: int, radius: float) -> np.ndarray:
 
 
 def test_detector_keeps_intensity_and_puts_the_beam_on_its_center() -> None:
-    patterns = Patterns(disk(40, 20.0)[None, None], 1.2, 20.0, (10.0,))
+    patterns = Patterns(disk(40, 20.0)[None, None], (1.2, 1.2), 24.0, (10.0,))
     detector = Detector((72, 76), 1.0, (34.3, 38.1))
     recorded = detector.record(patterns)
     assert recorded.shape == (1, 1, 72, 76)
@@ -27,6 +27,6 @@ def test_detector_keeps_intensity_and_puts_the_beam_on_its_center() -> None:
 
 
 def test_detector_beyond_the_simulation_is_refused() -> None:
-    patterns = Patterns(disk(20, 10.0)[None, None], 1.0, 10.0, (10.0,))
+    patterns = Patterns(disk(20, 10.0)[None, None], (1.0, 1.0), 10.0, (10.0,))
     with pytest.raises(PolmapError, match="half width"):
         Detector((64, 64), 1.0, (31.5, 31.5)).record(patterns)
