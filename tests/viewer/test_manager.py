@@ -50,7 +50,7 @@ def test_a_scan_brings_its_image(
     (layer,) = viewer.layers
     assert role_of(layer) is Role.VIRTUAL
     assert layer.name.startswith("tiny: ")
-    assert viewer.scale_bar.visible
+    assert viewer.canvas.overlays.scale_bar.visible
     # The image is replaced, not added again, and named after the detector.
     session.set_detector(VirtualDetector("annular dark field", DiskDetector((3, 3), 2.0)))
     session.set_image(Role.VIRTUAL, np.full(scan.scan_shape, 3, np.float32))

@@ -307,7 +307,7 @@ class LayerManager:
         self._place_others(viewer, placed)
         if self._layers and placed != self._placed:
             self._placed = placed
-            viewer.scale_bar.visible = self.session.calibration.step_nm is not None
+            viewer.canvas.overlays.scale_bar.visible = self.session.calibration.step_nm is not None
             viewer.reset_view()
 
     def _place_others(self, viewer: Any, placed: dict[str, Any]) -> None:
