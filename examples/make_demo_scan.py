@@ -23,18 +23,26 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 from napari_polmap.directions import NOT_COMPUTED, DirectionSet
-from napari_polmap.simulation.crystal import defect_column, perovskite, random_a_sites
+from napari_polmap.simulation.blocks import BlockScan
+from napari_polmap.simulation.crystal import (
+    THERMAL_SIGMAS,
+    Crystal,
+    defect_column,
+    perovskite,
+    random_a_sites,
+)
 from napari_polmap.simulation.dataset import write_dataset
 from napari_polmap.simulation.detector import Detector
 from napari_polmap.simulation.domains import Wall, two_domains
-from napari_polmap.simulation.multislice import Microscope
+from napari_polmap.simulation.microscope import Microscope
 from napari_polmap.simulation.noise import poisson_counts
-from napari_polmap.simulation.scene import Scene
+from napari_polmap.simulation.scenes import Scene
 
 CELLS = 8
 PADDING = 3
 STEPS = 8
 B_SHARE = 0.75
+DETECTOR = Detector(shape=(88, 88), mrad_per_pixel=1.0, center=(43.5 + 1.3, 43.5 - 0.8))
 
 
 @dataclass(frozen=True)
@@ -88,8 +96,8 @@ SCENES = {
 }
 
 
-def make_scene(spec: Spec) -> tuple[Scene, Wall]:
-    """The scene, and its wall in cells of the whole crystal."""
+def make_crystal(spec: Spec) -> tuple[Crystal, Wall]:
+    """The crystal with `PADDING` cells around what is scanned, and its wall in cells."""
     across = CELLS + 2 * PADDING
     shape = (across, across, spec.depth_cells)
     directions = DirectionSet.default()
@@ -113,23 +121,34 @@ def make_scene(spec: Spec) -> tuple[Scene, Wall]:
             np.random.default_rng([spec.seed, 1]),
         ),
     )
-    scene = Scene(
-        crystal=crystal,
-        padding=PADDING,
-        steps=STEPS,
-        microscope=Microscope(defocus_nm=1.0, tilt_mrad=spec.tilt_mrad),
-        detector=Detector(shape=(88, 88), mrad_per_pixel=1.0, center=(43.5 + 1.3, 43.5 - 0.8)),
+    return crystal, wall
+
+
+def make_scan(spec: Spec, crystal: Crystal) -> BlockScan:
+    """The scan, its positions in the middle of equal parts of the cells."""
+    edge = spec.lattice_angstrom
+    along = (PADDING + (np.arange(CELLS * STEPS) + 0.5) / STEPS) * edge
+    microscope = Microscope(defocus_nm=1.0, tilt_mrad=spec.tilt_mrad)
+    return BlockScan(
+        Scene(crystal, [spec.depth_cells * edge / 10]),
+        np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1),
+        microscope,
+        size=STEPS,
+        padding_angstrom=PADDING * edge,
+        options={
+            "half_width": DETECTOR.reach_mrad / microscope.semi_angle_mrad,
+            "sigmas": THERMAL_SIGMAS,
+        },
     )
-    return scene, wall
 
 
-def make_truth(spec: Spec, scene: Scene, wall: Wall) -> tuple[np.ndarray, np.ndarray]:
+def make_truth(spec: Spec, scan: BlockScan, wall: Wall) -> tuple[np.ndarray, np.ndarray]:
     """Direction labels and the mask of the defect, both uint8 of shape (y, x).
 
     Labels are left out within half the wall's width of its middle.
     """
     directions = DirectionSet.default()
-    rows, columns = scene.positions_in_cells()
+    rows, columns = np.moveaxis(scan.positions / spec.lattice_angstrom, -1, 0)
     distance = wall.distance(rows, columns)
     labels = np.where(
         distance < 0, directions.index(spec.domains[0]), directions.index(spec.domains[1])
@@ -142,12 +161,12 @@ def make_truth(spec: Spec, scene: Scene, wall: Wall) -> tuple[np.ndarray, np.nda
     return labels.astype(np.uint8), (from_defect <= 0.5).astype(np.uint8)
 
 
-def save_scan(path: Path, counts: np.ndarray, spec: Spec, scene: Scene) -> None:
+def save_scan(path: Path, counts: np.ndarray, spec: Spec, scan: BlockScan) -> None:
     """Write the counts as a HyperSpy file with calibration and parameters."""
     import hyperspy.api as hs
 
-    step_nm = scene.step_angstrom / 10
-    pixel = scene.detector.mrad_per_pixel
+    step_nm = spec.lattice_angstrom / STEPS / 10
+    pixel = DETECTOR.mrad_per_pixel
     axes = [
         {"name": name, "units": units, "scale": scale, "size": size, "navigate": navigate}
         for name, units, scale, size, navigate in zip(
@@ -159,7 +178,7 @@ def save_scan(path: Path, counts: np.ndarray, spec: Spec, scene: Scene) -> None:
             strict=True,
         )
     ]
-    microscope = scene.microscope
+    microscope = scan.microscope
     metadata = {
         "General": {"title": spec.title},
         "Acquisition_instrument": {
@@ -172,7 +191,7 @@ def save_scan(path: Path, counts: np.ndarray, spec: Spec, scene: Scene) -> None:
             "structure": "(K,Na)NbO3 [001]",
             "seed": spec.seed,
             "lattice_angstrom": spec.lattice_angstrom,
-            "thickness_nm": scene.thickness_nm,
+            "thickness_nm": spec.depth_cells * spec.lattice_angstrom / 10,
             "displacement_angstrom": spec.displacement_angstrom,
             "b_share": B_SHARE,
             "tilt_x_mrad": microscope.tilt_mrad[0],
@@ -180,8 +199,8 @@ def save_scan(path: Path, counts: np.ndarray, spec: Spec, scene: Scene) -> None:
             "defocus_nm": microscope.defocus_nm,
             "electrons_per_pattern": spec.electrons,
             "thermal": "debye-waller",
-            "center_ky": scene.detector.center[0],
-            "center_kx": scene.detector.center[1],
+            "center_ky": DETECTOR.center[0],
+            "center_kx": DETECTOR.center[1],
         },
     }
     signal = hs.signals.Signal2D(counts, axes=axes, metadata=metadata)
@@ -209,21 +228,22 @@ def main() -> None:
     options = parser.parse_args()
 
     spec = SCENES[options.scene]
-    scene, wall = make_scene(spec)
+    crystal, wall = make_crystal(spec)
+    scan = make_scan(spec, crystal)
     size = CELLS * STEPS
-    intensities = np.empty((size, size, *scene.detector.shape), np.float32)
-    for count, (block, patterns) in enumerate(scene.simulate(options.jobs), start=1):
-        intensities[block] = patterns
+    intensities = np.empty((size, size, *DETECTOR.shape), np.float32)
+    for count, (block, patterns) in enumerate(scan.simulate(options.jobs), start=1):
+        intensities[block] = DETECTOR.record(patterns)[0].reshape(STEPS, STEPS, *DETECTOR.shape)
         print(f"cell {count} of {CELLS * CELLS}", flush=True)
     rng = np.random.default_rng([spec.seed, 2])
     counts = poisson_counts(intensities, spec.electrons, rng, incident=1.0).astype(np.uint8)
-    labels, defect = make_truth(spec, scene, wall)
+    labels, defect = make_truth(spec, scan, wall)
 
     options.out.mkdir(parents=True, exist_ok=True)
-    save_scan(options.out / f"{spec.file}.hspy", counts, spec, scene)
+    save_scan(options.out / f"{spec.file}.hspy", counts, spec, scan)
     save_image(options.out / f"{spec.file}_truth.tif", labels)
     save_image(options.out / f"{spec.file}_defects.tif", defect)
-    tilt_x, tilt_y = scene.microscope.tilt_mrad
+    tilt_x, tilt_y = scan.microscope.tilt_mrad
     write_dataset(
         options.out / f"{spec.file}.toml",
         spec.title,
@@ -234,10 +254,10 @@ def main() -> None:
                 "truth": f"{spec.file}_truth.tif",
                 "group": f"demo-{spec.seed}",
                 "lattice_nm": spec.lattice_angstrom / 10,
-                "thickness_nm": scene.thickness_nm,
+                "thickness_nm": spec.depth_cells * spec.lattice_angstrom / 10,
                 "tilt_mrad": float(np.hypot(tilt_x, tilt_y)),
                 "tilt_azimuth_deg": float(np.degrees(np.arctan2(tilt_y, tilt_x)) % 360),
-                "defocus_nm": scene.microscope.defocus_nm,
+                "defocus_nm": scan.microscope.defocus_nm,
                 "displacement_angstrom": spec.displacement_angstrom,
                 "thermal": "debye-waller",
                 "dose": spec.electrons,

@@ -71,6 +71,11 @@ class Crystal:
         rows, columns, depth, _ = self.species.shape
         return rows, columns, depth
 
+    @property
+    def depth(self) -> int:
+        """Cells along the beam."""
+        return self.shape[2]
+
     def block(self, row: int, column: int, rows: int, columns: int) -> Crystal:
         """The cells from (row, column) of the whole crystal on; it goes on periodically."""
         chosen = np.ix_(
