@@ -39,11 +39,6 @@ def center_of_mass(pattern: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.array([pattern.sum(1) @ rows, pattern.sum(0) @ columns]) / whole
 
 
-def test_wavelength() -> None:
-    assert Microscope(energy_kv=200).wavelength_angstrom == pytest.approx(0.025079, rel=1e-4)
-    assert Microscope(energy_kv=80).wavelength_angstrom == pytest.approx(0.041757, rel=1e-4)
-
-
 def test_vacuum_shows_the_disk_on_the_middle_pixel() -> None:
     empty = ase.Atoms(cell=(16, 16, 4))
     result = simulate_patterns(empty, [(3.3, 9.1)], Microscope(), [0.4], **COARSE)

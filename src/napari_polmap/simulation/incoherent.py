@@ -126,9 +126,11 @@ def source_offsets(
         along = (np.arange(len(weights), dtype=np.float64) - len(weights) // 2) * (step / parts)
     shares = np.outer(weights, weights).ravel()
     offsets = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
-    # The corners of the square weigh next to nothing.
-    order = np.argsort(shares)
-    kept = np.sort(order[np.cumsum(shares[order]) > TOLERANCE / 4])
+    # The corners of the square weigh next to nothing; what weighs the same goes together, so that
+    # the rest is as symmetric.
+    ordered = np.sort(shares)
+    least = ordered[np.searchsorted(np.cumsum(ordered), TOLERANCE / 4)]
+    kept = shares > least * (1 - 1e-6)
     return offsets[kept], shares[kept] / shares[kept].sum()
 
 

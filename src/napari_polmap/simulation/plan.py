@@ -13,9 +13,9 @@ from napari_polmap.simulation.microscope import Microscope
 
 _MB = 1e6
 _MOST_AT_ONCE = 64
-# Arrays of a wave's size (complex64) that exist at the same time for every probe of a batch: the
-# built probes, their copy that is propagated, and abTEM's temporary ones.
-_WAVES = 4
+# Arrays of a wave's size (complex64) that exist at the same time for every probe of a batch, as
+# abTEM 1.0 builds, copies and transforms them; five were measured.
+_WAVES = 6
 
 
 @dataclass(frozen=True)
