@@ -26,8 +26,8 @@ Block = tuple[slice, slice]
 
 # A cut through the crystal may come this much closer than the padding, to pass between atoms.
 _GIVE_ANGSTROM = 0.1
-# What a block costs beside its probes, in probes: the potential.
-_POTENTIAL_PROBES = 4.0
+# What a block costs beside its probes, in probes: the potential (5 to 8 for 16 to 24 Å across).
+_POTENTIAL_PROBES = 6.0
 _LARGEST_BLOCK = 32
 
 
