@@ -1,0 +1,207 @@
+"""Draw the documentation's pictures of the window from the demo scan.
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_docs_pictures.py [NAME ...]
+
+Writes docs/images/NAME.png for window, import-dialog, calibration (with calibration-rotation) and
+virtual-imaging (by default all), with at most 256 colors each. Settings and what is kept of scans
+go to a temporary folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+DEMO = "demo_knn.hspy"
+FLYBACK = 4
+WINDOW = (1500, 940)
+
+
+def main() -> None:
+    """Draw the pictures that are named."""
+    os.environ.setdefault("QT_API", "pyqt6")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "POLMAP_CONFIG"):
+            os.environ[name] = folder
+        os.chdir(folder)
+        with as_file(files("napari_polmap") / "data" / DEMO) as path:
+            shutil.copy(path, DEMO)
+        for name in sys.argv[1:] or _PICTURES:
+            target = IMAGES / f"{name}.png"
+            _PICTURES[name](target)
+            _shrink(target)
+            print(f"{target.name}: {target.stat().st_size // 1000} kB")
+
+
+def window(target: Path) -> None:
+    """The demo scan, classified."""
+    from napari_polmap.viewer.launch import screenshot
+
+    screenshot(target)
+
+
+def import_dialog(target: Path) -> None:
+    """A stack of frames with flyback columns, as a detector without a scan engine records it."""
+    from napari_polmap import load_scan
+    from napari_polmap.widgets.import_dialog import ImportDialog
+
+    data = np.asarray(load_scan(DEMO, measure=False).data)
+    rows = np.concatenate([data, data[:, -1 : -1 - FLYBACK : -1]], axis=1)
+    np.save("frames.npy", rows.reshape(-1, *rows.shape[2:]))
+
+    def draw(_: Any, dock: Any, __: Any) -> list[Callable[[], Any]]:
+        dialog = ImportDialog(dock.controller, dock, path=Path("frames.npy"))
+        dialog.resize(980, 640)
+        dialog.show()
+        lines = dialog.form.shapes
+
+        def choose() -> None:
+            texts = [lines.item(number).text() for number in range(lines.count())]
+            lines.setCurrentRow(next(n for n, text in enumerate(texts) if "flyback" in text))
+
+        def save() -> None:
+            dialog.grab().save(str(target))
+            dialog.reject()
+
+        busy.append(lambda: dialog.busy)
+        return [choose, lambda: None, save]
+
+    busy: list[Callable[[], bool]] = []
+    _run(draw, lambda: any(still() for still in busy), scan=False)
+
+
+def calibration(target: Path) -> None:
+    """Disk and lattice, both to be dragged, and two candidates for the rotation."""
+    from qtpy.QtWidgets import QApplication
+
+    from napari_polmap.widgets.arrange import open_over
+    from napari_polmap.widgets.calibrator import Calibrator
+
+    def draw(viewer: Any, dock: Any, patterns: Any) -> list[Callable[[], Any]]:
+        opened: list[Any] = []
+
+        def measure() -> None:
+            shown = open_over(viewer, "Calibration", dock)
+            opened.append(shown)
+            shown.disk_section.start()
+            shown.lattice_section.start()
+            shown.rotation_section.start()
+
+        def show() -> None:
+            shown = opened[0]
+            shown.disk_section.drag.setChecked(True)
+            shown.lattice_section.vectors.setChecked(True)
+            viewer.scene.camera.zoom *= 0.8
+            _show_mean(patterns)
+
+        def show_rotation() -> None:
+            section = opened[0].rotation_section
+            section.header.click()
+            QApplication.processEvents()
+            place = target.with_name("calibration-rotation.png")
+            section.grab().save(str(place))
+            _shrink(place)
+
+        def save() -> None:
+            opened[0].kept.set_full(f"Kept in {DEMO}.polmap.json")  # without the folder
+            QApplication.processEvents()
+            _save(viewer, target)
+
+        return [measure, show, lambda: None, save, show_rotation]
+
+    def busy() -> bool:
+        import napari
+
+        viewer = napari.current_viewer()
+        return viewer is not None and bool(Calibrator.of(viewer).activities)
+
+    _run(draw, busy)
+
+
+def virtual_imaging(target: Path) -> None:
+    """A wedge and its mirror image, and the center of mass in colors."""
+    from napari_polmap.diffraction.detectors import WedgeDetector
+    from napari_polmap.viewer.tags import Role
+    from napari_polmap.viewer.virtual_detector import VirtualDetector
+    from napari_polmap.widgets.arrange import open_over
+
+    def draw(viewer: Any, dock: Any, patterns: Any) -> list[Callable[[], Any]]:
+        def choose() -> None:
+            shown = open_over(viewer, "Virtual imaging", dock)
+            opened.append(shown)
+            disk = shown.session.calibration
+            wedge = WedgeDetector(
+                disk.center_px, 0.35 * disk.radius_px, disk.radius_px, angle_deg=45, width_deg=80
+            )
+            shown.session.set_detector(VirtualDetector.free(wedge))
+            shown.imager.pair(True)
+            shown.image_section.boxes[Role.COM_COLORS].setChecked(True)
+
+        def spread() -> None:
+            _show_mean(patterns)
+            viewer.canvas.grid.enabled = True
+            viewer.canvas.grid.shape = (2, 1)
+            viewer.reset_view()
+
+        return [choose, spread, lambda: None, partial(_save, viewer, target)]
+
+    opened: list[Any] = []
+    _run(draw, lambda: bool(opened and opened[0].imager.activities))
+
+
+def _run(
+    draw: Callable[[Any, Any, Any], list[Callable[[], Any]]],
+    busy: Callable[[], bool],
+    *,
+    scan: bool = True,
+) -> None:
+    """Open a window, do one thing after another, each when the one before is done."""
+    import napari
+
+    from napari_polmap.viewer.launch import open_window
+
+    viewer, dock, patterns = open_window()
+    viewer.window.resize(*WINDOW)
+    if scan:
+        dock.controller.open_scan(Path(DEMO))
+    actions = draw(viewer, dock, patterns)
+    dock.when_idle([*actions, viewer.close], lambda: busy() or bool(patterns.controller.busy))
+    napari.run()
+
+
+def _show_mean(patterns: Any) -> None:
+    patterns.view.setCurrentText("Mean of scan")
+    patterns.view.activated.emit(patterns.view.currentIndex())
+    patterns.mode.setCurrentText("Linear")
+
+
+def _save(viewer: Any, target: Path) -> None:
+    viewer.window.screenshot(str(target), canvas_only=False, flash=False)
+
+
+def _shrink(target: Path) -> None:
+    from PIL import Image
+
+    image = Image.open(target).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+
+
+_PICTURES: dict[str, Callable[[Path], None]] = {
+    "window": window,
+    "import-dialog": import_dialog,
+    "calibration": calibration,
+    "virtual-imaging": virtual_imaging,
+}
+
+if __name__ == "__main__":
+    main()
