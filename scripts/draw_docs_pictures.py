@@ -45,9 +45,19 @@ def main() -> None:
 
 def window(target: Path) -> None:
     """The demo scan, classified."""
-    from napari_polmap.viewer.launch import screenshot
 
-    screenshot(target)
+    def draw(viewer: Any, dock: Any, _: Any) -> list[Callable[[], Any]]:
+        def choose_position() -> None:
+            rows, columns = dock.controller.session.scan_shape
+            dock.controller.session.set_position((rows // 3, columns // 4))
+
+        def save() -> None:
+            dock.scan_section.path.set_full(DEMO)  # without the folder
+            _save(viewer, target)
+
+        return [dock.run_section.start, choose_position, lambda: None, save]
+
+    _run(draw, bool)
 
 
 def import_dialog(target: Path) -> None:
