@@ -3,8 +3,7 @@
     xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_docs_pictures.py [NAME ...]
 
 Writes docs/images/NAME.png for window, import-dialog, calibration (with calibration-rotation) and
-virtual-imaging (by default all), with at most 256 colors each. Settings and what is kept of scans
-go to a temporary folder.
+virtual-imaging (by default all). Settings and what is kept of scans go to a temporary folder.
 """
 
 from __future__ import annotations
@@ -202,8 +201,8 @@ def _save(viewer: Any, target: Path) -> None:
 def _shrink(target: Path) -> None:
     from PIL import Image
 
-    image = Image.open(target).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+    # Fewer colors would make it smaller, and change those of the directions.
+    Image.open(target).convert("RGB").save(target, optimize=True)
 
 
 _PICTURES: dict[str, Callable[[Path], None]] = {
