@@ -19,6 +19,7 @@ from napari_polmap.cli.demo import demo
 from napari_polmap.cli.maps import export
 from napari_polmap.cli.output import fail
 from napari_polmap.cli.scans import classify, info
+from napari_polmap.cli.simulate import simulate
 from napari_polmap.cli.virtual import virtual
 from napari_polmap.errors import PolmapError
 
@@ -84,7 +85,7 @@ def _add(command: Callable[..., None]) -> None:
     app.command(help="\n\n".join(" ".join(p.split()) for p in paragraphs))(command)
 
 
-for _command in (demo, info, virtual, classify, evaluate, export):
+for _command in (demo, info, virtual, classify, simulate, evaluate, export):
     _add(_command)
 app.add_typer(classifiers, name="classifiers")
 

@@ -1,126 +1,111 @@
-"""Writing simulated scans as labelled data sets."""
+"""Writing simulated scans, truth images and labelled data sets; whole or not at all."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_polmap.directions import DirectionSet
-from napari_polmap.simulation.multislice import Microscope
-from napari_polmap.simulation.specimens import (
-    Ranges,
-    Run,
-    Specimen,
-    draw_runs,
-    draw_specimen,
-    simulate_run,
-)
+from napari_polmap.errors import PolmapError, unwritable
+from napari_polmap.io.signals import scan_to_signal
+from napari_polmap.scan import Scan
 
-INCIDENT = 10_000.0
-"""Sum over the incident beam in written scans, so that float16 does not underflow."""
+PART = "part_"
+"""Begins the names of files that are not whole yet."""
+
+_CALIBRATION = {
+    "step_nm": "step_nm",
+    "mrad_per_pixel": "mrad_per_pixel",
+    "center": "center_px",
+    "radius_px": "radius_px",
+    "energy_kv": "energy_kv",
+    "semi_angle_mrad": "semi_angle_mrad",
+    "lattice_nm": "lattice_nm",
+    "rotation_deg": "rotation_deg",
+    "flip": "flip",
+    "crystal_angle_deg": "crystal_angle_deg",
+}
 
 
-def specimen_folder(folder: Path, seed: int) -> Path:
-    """Where the scans of a specimen lie."""
-    return folder / "scans" / f"seed-{seed:04d}"
-
-
-def write_specimen(
-    folder: Path,
-    seed: int,
-    ranges: Ranges,
-    microscope: Microscope,
-    directions: DirectionSet,
-) -> list[dict[str, Any]]:
-    """Simulate a specimen with every direction and write one scan per run and thickness.
-
-    Runs that are there already are not simulated again.
+def write_scan(
+    path: Path, data: Any, entry: Mapping[str, Any], title: str, more: Mapping[str, Any]
+) -> None:
+    """Write a scan.
 
     Parameters
     ----------
-    folder : Path
-        The data set's folder.
-    seed : int
-        The specimen.
-    ranges : Ranges
-        From what the specimen is drawn.
-    microscope : Microscope
-        Voltage and semi-angle.
-    directions : DirectionSet
-        One run is made for each.
-
-    Returns
-    -------
-    list of dict
-        The ``[[scan]]`` entries of the specimen, their paths relative to `folder`.
+    path : Path
+        Ending in ``.hspy``: a HyperSpy file with calibrated axes; or in ``.npy``: the array alone.
+    data : array-like, shape (y, x, ky, kx)
+        NumPy or dask array.
+    entry : mapping
+        The scan's entry in the labelled data set, whose values become calibration and metadata.
+    title : str
+        Of the signal.
+    more : mapping
+        Further metadata of plain values.
     """
-    specimen = draw_specimen(seed, ranges)
-    place = specimen_folder(folder, seed)
-    place.mkdir(parents=True, exist_ok=True)
-    entries: list[dict[str, Any]] = []
-    for run in draw_runs(seed, ranges, directions):
-        record = place / f"{run.direction}.json"
-        if not record.exists():
-            # The record comes last: a run that was cut off is made again.
-            made = _write_run(place, specimen, run, ranges, microscope)
-            _replace(record, json.dumps(made, indent=1).encode())
-        for entry in json.loads(record.read_text(encoding="utf-8")):
-            path = (place / entry["path"]).relative_to(folder).as_posix()
-            entries.append({**entry, "path": path})
-    return entries
+    if path.suffix == ".npy":
+        write_array(path, np.asarray(data))
+        return
+    values = {own: entry[name] for name, own in _CALIBRATION.items() if name in entry}
+    values["center_px"] = tuple(values["center_px"])
+    scan = Scan(data, name=title, **values)
+    signal = scan_to_signal(scan)
+    told = {name: value for name, value in entry.items() if name != "path"}
+    signal.metadata.add_dictionary({"Simulation": {**told, **more}})
+    rows, columns = (min(length, 8) for length in scan.scan_shape)
 
-
-def _write_run(
-    place: Path, specimen: Specimen, run: Run, ranges: Ranges, microscope: Microscope
-) -> list[dict[str, Any]]:
-    scans, patterns = simulate_run(specimen, run, ranges, microscope)
-    tilt_x, tilt_y = run.tilt_mrad
-    entries = []
-    for scan, nominal, thickness in zip(
-        scans, ranges.thickness_nm, patterns.thickness_nm, strict=True
-    ):
-        name = f"{run.direction}_{nominal:g}nm.npy"
-        write_array(place / name, (scan * INCIDENT).astype(np.float16))
-        entries.append(
-            {
-                "path": name,
-                "direction": run.direction,
-                "group": f"seed-{specimen.seed}",
-                "step_nm": specimen.lattice_angstrom / 10 / ranges.positions,
-                "mrad_per_pixel": patterns.mrad_per_pixel,
-                "center": list(patterns.center),
-                "radius_px": patterns.radius_px,
-                "energy_kv": microscope.energy_kv,
-                "semi_angle_mrad": microscope.semi_angle_mrad,
-                "lattice_nm": specimen.lattice_angstrom / 10,
-                "thickness_nm": thickness,
-                "tilt_mrad": math.hypot(tilt_x, tilt_y),
-                "tilt_azimuth_deg": math.degrees(math.atan2(tilt_y, tilt_x)) % 360,
-                "defocus_nm": run.defocus_nm,
-                "displacement_angstrom": run.displacement_angstrom,
-                "thermal": specimen.thermal,
-            }
+    def save(part: Path) -> None:
+        # HyperSpy's compression of small files costs less time than their bytes on most disks.
+        signal.save(
+            part,
+            overwrite=True,
+            compression="gzip",
+            compression_opts=1,
+            chunks=(rows, columns, *scan.detector_shape),
+            show_progressbar=False,
         )
-    return entries
+
+    _whole(path, save)
 
 
 def write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
-    """Write a ``.npy`` file to a temporary name and move it into place."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-    part.replace(path)
+    """Write a ``.npy`` file."""
+
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+
+    _whole(path, save)
+
+
+def write_image(path: Path, image: np.ndarray[Any, Any]) -> None:
+    """Write an image as TIFF."""
+    import tifffile
+
+    _whole(path, lambda part: tifffile.imwrite(part, image))
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write plain values as JSON."""
+    content = json.dumps(values, indent=1).encode()
+    _whole(path, lambda part: part.write_bytes(content))
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a text."""
+    _whole(path, lambda part: part.write_bytes(content.encode()))
 
 
 def write_dataset(
     path: Path,
     name: str,
-    directions: Sequence[str],
+    directions: DirectionSet | Sequence[str],
     entries: Iterable[Mapping[str, Any]],
     comment: str = "",
 ) -> None:
@@ -132,19 +117,24 @@ def write_dataset(
         The file.
     name : str
         Name of the data set.
-    directions : sequence of str
-        Names of the directions, in the order of label images.
+    directions : DirectionSet or sequence of str
+        The directions in the order of label images; names alone where they bring their angles.
     entries : iterable of mapping
         Keys and values of each ``[[scan]]``.
     comment : str
         Line at the top of the file.
     """
+    names = directions.names if isinstance(directions, DirectionSet) else tuple(directions)
     lines = [f"# {comment}"] if comment else []
-    lines += [f"name = {_toml(name)}", f"directions = {_toml(list(directions))}", 'root = "."']
+    lines += [f"name = {_toml(name)}", f"directions = {_toml(list(names))}"]
+    if isinstance(directions, DirectionSet) and directions != DirectionSet.from_names(names):
+        angles = ["none" if angle is None else angle for angle in directions.angles_deg]
+        lines.append(f"angles_deg = {_toml(angles)}")
+    lines.append('root = "."')
     for entry in entries:
         lines += ["", "[[scan]]"]
         lines += [f"{key} = {_toml(value)}" for key, value in entry.items()]
-    _replace(path, ("\n".join(lines) + "\n").encode())
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _toml(value: Any) -> str:
@@ -156,7 +146,15 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
+def _whole(path: Path, save: Callable[[Path], object]) -> None:
+    """Write to a temporary name of the same ending, and move it into place."""
+    part = path.with_name(PART + path.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(part)
+        part.replace(path)
+    except OSError as error:
+        raise PolmapError(unwritable(str(path), path, error)) from error
+    finally:
+        if part.parent.is_dir():
+            part.unlink(missing_ok=True)

@@ -1,77 +1,36 @@
 """Random specimens for training, with the direction independent of everything else.
 
-A specimen is one arrangement of K and Na; it is simulated once with every direction. What must not
-give the direction away (tilt, defocus, magnitude) is drawn for each run from a random stream of
-its own.
+A specimen is one arrangement of atoms; it is simulated once with every direction. What must not
+give the direction away (tilt, defocus, magnitude) is drawn for each run from random streams of its
+own, which know the run's number but not what its direction means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.directions import DirectionSet
-from napari_polmap.errors import PolmapError
-from napari_polmap.simulation.crystal import (
-    THERMAL_SIGMAS,
-    perovskite,
-    random_a_sites,
-    uniform_displacement,
-    vibrate,
-)
-from napari_polmap.simulation.multislice import (
-    Microscope,
-    Patterns,
-    scan_positions,
-    simulate_patterns,
-)
+from napari_polmap.simulation.cells import make_cell, make_microscope
+from napari_polmap.simulation.crystal import Crystal, vibrate
+from napari_polmap.simulation.microscope import Microscope
+from napari_polmap.simulation.multislice import Patterns, simulate_patterns
+from napari_polmap.simulation.ranges import ARRANGEMENT, VIBRATION, draw, stream, unit_number
+from napari_polmap.simulation.sections import SpecimensSpec
+from napari_polmap.simulation.spec import Spec
+from napari_polmap.simulation.unit_cell import UnitCell
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-THERMAL_MODES = ("none", "debye-waller", "frozen phonon")
-"""Atoms at rest, potentials damped by the vibration, or one frozen configuration."""
-
-# Names of the random streams that follow a specimen's seed.
-_DRAW, _ARRANGEMENT, _VIBRATION, _RUN = range(4)
+_MOST_UNEQUAL = 0.005
 
 
-@dataclass(frozen=True)
-class Ranges:
-    """From what specimens and runs are drawn, all uniformly.
-
-    Parameters
-    ----------
-    lattice_angstrom, share, displacement_angstrom, defocus_nm : tuple of float
-        Lowest and highest lattice parameter, share of the displacement that is the B cation's,
-        length of the displacement, and defocus.
-    tilt_mrad : float
-        Radius of the disk of tilts.
-    thickness_nm : tuple of float
-        Thicknesses of every run, each rounded to whole cells.
-    cells : int
-        Cells across the simulated specimen, in rows as in columns.
-    positions : int
-        Probe positions along the edge of the one cell that is scanned. The probe passes spatial
-        frequencies up to 2α/λ, 7.6 per cell at 200 kV and 24 mrad: eight positions average a cell
-        exactly, six leave twice the polarization's own asymmetry.
-    """
-
-    lattice_angstrom: tuple[float, float] = (3.93, 4.01)
-    share: tuple[float, float] = (0.5, 1.0)
-    displacement_angstrom: tuple[float, float] = (0.08, 0.25)
-    defocus_nm: tuple[float, float] = (-5.0, 5.0)
-    tilt_mrad: float = 3.2
-    thickness_nm: tuple[float, ...] = (10, 15, 20, 25, 30, 35, 40, 45, 50)
-    cells: int = 6
-    positions: int = 8
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Specimen:
     """What the runs of one specimen share.
 
@@ -79,21 +38,36 @@ class Specimen:
     ----------
     seed : int
         Decides everything below, and the arrangement and vibration of the atoms.
-    lattice_angstrom : float
-        Lattice parameter.
-    share : float
-        Part of the displacement that is the B cation's.
+    cell : UnitCell
+        The cell with its lattice parameter and shares.
     thermal : str
-        One of `THERMAL_MODES`.
+        One of `napari_polmap.simulation.sections.THERMAL_MODES`.
     origin : tuple of float
         First probe position (row, column) in cells.
+    thickness_nm : tuple of float
+        Nominal thicknesses.
+    drawn : mapping of str to float
+        What was drawn, by the names of the description's fields.
     """
 
     seed: int
-    lattice_angstrom: float
-    share: float
+    cell: UnitCell
     thermal: str
     origin: tuple[float, float]
+    thickness_nm: tuple[float, ...]
+    drawn: dict[str, float]
+
+    @property
+    def whole_thickness_nm(self) -> tuple[float, ...]:
+        """The thicknesses rounded to whole cells, at least one."""
+        edge = self.cell.lengths_angstrom[2] / 10
+        return tuple(max(1, round(t / edge)) * edge for t in self.thickness_nm)
+
+    @property
+    def depth(self) -> int:
+        """Cells along the beam."""
+        edge = self.cell.lengths_angstrom[2]
+        return max(1, round(max(self.thickness_nm) * 10 / edge))
 
 
 @dataclass(frozen=True)
@@ -102,126 +76,184 @@ class Run:
 
     Parameters
     ----------
+    number : int
+        Index of the direction.
     direction : str
-        Name of the direction.
-    angle_deg : float
-        Its angle.
-    displacement_angstrom : float
-        Length of the displacement of the B cation relative to the oxygen.
-    tilt_mrad : tuple of float
-        Zone axis in the pattern as (x, y), +y up.
-    defocus_nm : float
-        Defocus.
+        Its name.
+    magnitude_angstrom : float
+        Length of the displacement.
+    microscope : Microscope
+        Illumination and tilt.
     """
 
+    number: int
     direction: str
-    angle_deg: float
-    displacement_angstrom: float
-    tilt_mrad: tuple[float, float]
-    defocus_nm: float
+    magnitude_angstrom: float
+    microscope: Microscope
 
 
-def draw_specimen(seed: int, ranges: Ranges) -> Specimen:
-    """The specimen of a seed. The thermal mode goes through `THERMAL_MODES` seed by seed."""
-    rng = np.random.default_rng([seed, _DRAW])
-    row, column = rng.uniform(0, ranges.cells, 2)
-    return Specimen(
-        seed=seed,
-        lattice_angstrom=rng.uniform(*ranges.lattice_angstrom),
-        share=rng.uniform(*ranges.share),
-        thermal=THERMAL_MODES[seed % len(THERMAL_MODES)],
-        origin=(row, column),
+def draw_specimen(spec: Spec, seed: int) -> Specimen:
+    """The specimen of a seed."""
+    wanted = _specimens(spec)
+    cell, drawn = make_cell(spec, seed)
+    cells = cells_across(wanted)
+    row, column = (
+        count * unit_number(seed, name)
+        for count, name in zip(cells, ("origin_row", "origin_column"), strict=True)
     )
+    thickness = draw(wanted.thickness_nm, seed, "thickness_nm")
+    listed = thickness if isinstance(thickness, tuple) else (thickness,)
+    return Specimen(seed, cell, thermal_mode(spec, seed), (row, column), listed, drawn)
 
 
-def draw_runs(seed: int, ranges: Ranges, directions: DirectionSet) -> Iterator[Run]:
-    """The runs of a specimen, one for every direction.
-
-    Raises
-    ------
-    PolmapError
-        If a direction has no in-plane angle.
-    """
-    for index, (name, angle) in enumerate(
-        zip(directions.names, directions.angles_deg, strict=True)
-    ):
-        if angle is None:
-            raise PolmapError(
-                f"The direction {name!r} has no in-plane angle to simulate; leave it out."
-            )
-        rng = np.random.default_rng([seed, _RUN, index])
-        radius = ranges.tilt_mrad * np.sqrt(rng.random())
-        azimuth = rng.uniform(0, 2 * np.pi)
-        yield Run(
+def draw_runs(spec: Spec, specimen: Specimen, directions: DirectionSet) -> list[Run]:
+    """The runs of a specimen, one for every direction."""
+    cell, seed = specimen.cell, specimen.seed
+    given = spec.crystal.magnitude_angstrom
+    magnitude = cell.magnitude_angstrom if given is None else given
+    return [
+        Run(
+            number=number,
             direction=name,
-            angle_deg=angle,
-            displacement_angstrom=rng.uniform(*ranges.displacement_angstrom),
-            tilt_mrad=(float(radius * np.cos(azimuth)), float(radius * np.sin(azimuth))),
-            defocus_nm=rng.uniform(*ranges.defocus_nm),
+            magnitude_angstrom=draw(magnitude, seed, "magnitude_angstrom", number),
+            microscope=make_microscope(spec, seed, number),
         )
+        for number, name in enumerate(directions.names)
+    ]
 
 
-def rounded_thickness(lattice_angstrom: float, ranges: Ranges) -> tuple[float, ...]:
-    """The thicknesses in nm, rounded to whole cells."""
-    edge = lattice_angstrom / 10
-    return tuple(round(t / edge) * edge for t in ranges.thickness_nm)
+def thermal_mode(spec: Spec, seed: int) -> str:
+    """How the atoms of a specimen vibrate; of several modes each in turn, seed by seed."""
+    modes = spec.crystal.thermal
+    return modes if isinstance(modes, str) else modes[seed % len(modes)]
 
 
-def run_atoms(specimen: Specimen, run: Run, ranges: Ranges) -> Atoms:
-    """The atoms of a run, vibrating where the specimen does as a frozen configuration.
+def cells_across(specimens: SpecimensSpec) -> tuple[int, int]:
+    """Cells (rows, columns) of the simulated specimen."""
+    if isinstance(specimens.cells, int):
+        return specimens.cells, specimens.cells
+    rows, columns = specimens.cells
+    return rows, columns
+
+
+def run_atoms(spec: Spec, specimen: Specimen, run: Run) -> Atoms:
+    """The atoms of a run, vibrating where the specimen does as one frozen configuration.
 
     Parameters
     ----------
-    specimen, run, ranges : Specimen, Run, Ranges
+    spec, specimen, run : Spec, Specimen, Run
         As for `simulate_run`.
     """
-    edge = specimen.lattice_angstrom
-    depth = round(rounded_thickness(edge, ranges)[-1] * 10 / edge)
-    shape = (ranges.cells, ranges.cells, depth)
-    atoms = perovskite(
-        a_sites=random_a_sites(shape, np.random.default_rng([specimen.seed, _ARRANGEMENT])),
-        displacement=uniform_displacement(shape[:2], run.angle_deg, run.displacement_angstrom),
-        lattice_angstrom=edge,
-        share=specimen.share,
-    ).atoms()
-    if specimen.thermal == "frozen phonon":
+    cell = specimen.cell
+    shape = (*cells_across(_specimens(spec)), specimen.depth)
+    moved = np.broadcast_to(
+        cell.displacement(run.direction, run.magnitude_angstrom),
+        (*shape[:2], len(cell.sites), 3),
+    )
+    species = _arrangement(spec, cell, shape, specimen.seed)
+    atoms = Crystal(cell, species, moved).atoms()
+    if specimen.thermal == "frozen phonon" and spec.crystal.phonons == 1:
         # The same vibration with every direction, as part of the arrangement.
-        atoms = vibrate(atoms, THERMAL_SIGMAS, np.random.default_rng([specimen.seed, _VIBRATION]))
+        atoms = vibrate(atoms, cell.sigmas, stream(specimen.seed, VIBRATION))
     return atoms
 
 
-def simulate_run(
-    specimen: Specimen, run: Run, ranges: Ranges, microscope: Microscope | None = None
-) -> tuple[npt.NDArray[np.float32], Patterns]:
+def _arrangement(
+    spec: Spec, cell: UnitCell, shape: tuple[int, int, int], seed: int
+) -> npt.NDArray[np.str_]:
+    """Element on every site of every cell; mixed sites from the specimen's stream."""
+    rng = stream(seed, ARRANGEMENT)
+    species = np.empty((*shape, len(cell.sites)), dtype="<U2")
+    for index, site in enumerate(cell.sites):
+        elements = dict(site.species)
+        missing = 1 - sum(elements.values())
+        if missing > 1e-9:
+            elements[""] = missing
+        names = np.array(list(elements))
+        if len(names) == 1:
+            species[..., index] = names[0]
+        elif spec.crystal.order == "in turn":
+            species[..., index] = names[np.indices(shape).sum(axis=0) % len(names)]
+        else:
+            shares = np.array(list(elements.values()))
+            species[..., index] = rng.choice(names, size=shape, p=shares / shares.sum())
+    return species
+
+
+def scan_grid(spec: Spec, cell: UnitCell) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Probe positions over one cell, and their distances (rows, columns) in Å.
+
+    They lie in equal parts of the cell's edges. Where these differ, the numbers along both are
+    chosen such that the two distances are as equal as can be.
+    """
+    count = _specimens(spec).positions
+    height, width = cell.lengths_angstrom[:2]
+    if abs(height - width) <= _MOST_UNEQUAL * height:
+        return (count, count), (height / count, width / count)
+    short, long = sorted((height, width))
+    along = min(
+        range(count, 2 * count + 1),
+        key=lambda n: abs(math.log(long / n / (short / max(1, round(n * short / long))))),
+    )
+    across = max(1, round(along * short / long))
+    rows, columns = (along, across) if height > width else (across, along)
+    return (rows, columns), (height / rows, width / columns)
+
+
+def simulate_run(spec: Spec, specimen: Specimen, run: Run, **options: Any) -> Patterns:
     """Simulate a run at all its thicknesses.
 
     Parameters
     ----------
+    spec : Spec
+        The description, with ``specimens``.
     specimen, run : Specimen, Run
-        As `draw_specimen` and `draw_runs` make them.
-    ranges : Ranges
-        Size of the simulation; the same that they were drawn from.
-    microscope : Microscope, optional
-        Voltage and semi-angle; its defocus and tilt are replaced by the run's.
+        As `draw_specimen` and `draw_runs` make them from it.
+    **options
+        More keyword arguments of `simulate_patterns`, such as ``device`` and ``progress``.
 
     Returns
     -------
-    scans : numpy.ndarray of float32, shape (thicknesses, y, x, ky, kx)
-        One cell, its last row and column not repeated; the incident beam sums to 1.
-    patterns : Patterns
-        The same patterns with their calibration.
+    Patterns
+        Positions of one cell row by row, see `scan_grid`; the cell's last row and column are not
+        repeated. The incident beam sums to 1.
     """
-    base = Microscope() if microscope is None else microscope
-    edge = specimen.lattice_angstrom
-    row, column = specimen.origin
-    count = ranges.positions
-    patterns = simulate_patterns(
-        run_atoms(specimen, run, ranges),
-        scan_positions((row * edge, column * edge), (count, count), edge / count),
-        Microscope(base.energy_kv, base.semi_angle_mrad, run.defocus_nm, run.tilt_mrad),
-        rounded_thickness(edge, ranges),
-        slice_angstrom=edge / 2,
-        sigmas=THERMAL_SIGMAS if specimen.thermal == "debye-waller" else None,
+    cell, phonons = specimen.cell, spec.crystal.phonons
+    (rows, columns), steps = scan_grid(spec, cell)
+    origin = np.multiply(specimen.origin, cell.lengths_angstrom[:2])
+    grid = np.moveaxis(np.indices((rows, columns)), 0, -1).reshape(-1, 2)
+    several = specimen.thermal == "frozen phonon" and phonons > 1
+    vibrates = several or specimen.thermal == "debye-waller"
+    return simulate_patterns(
+        run_atoms(spec, specimen, run),
+        origin + grid * steps,
+        run.microscope,
+        specimen.whole_thickness_nm,
+        **{
+            "slice_angstrom": cell.slice_angstrom,
+            "sampling_angstrom": spec.numerics.sampling_angstrom,
+            "half_width": spec.numerics.half_width,
+            "sigmas": cell.sigmas if vibrates else None,
+            "phonons": phonons if several else 0,
+            "rng": stream(specimen.seed, VIBRATION) if several else None,
+            "step_vectors": np.diag(steps) if steps[0] == steps[1] else None,
+            **options,
+        },
     )
-    data = patterns.data
-    return data.reshape(len(data), count, count, *data.shape[-2:]), patterns
+
+
+def turned(run: Run, direction: str, quarter_turns: int) -> Run:
+    """The run whose specimen, tilt and astigmatism are turned counter-clockwise."""
+    x, y = run.microscope.tilt_mrad
+    for _ in range(quarter_turns % 4):
+        x, y = -y, x
+    angle = run.microscope.astigmatism_angle_deg + 90.0 * quarter_turns
+    microscope = replace(
+        run.microscope, tilt_mrad=(x, y), astigmatism_angle_deg=(angle + 90.0) % 180.0 - 90.0
+    )
+    return replace(run, direction=direction, microscope=microscope)
+
+
+def _specimens(spec: Spec) -> SpecimensSpec:
+    assert spec.specimens is not None
+    return spec.specimens
