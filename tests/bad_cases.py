@@ -21,6 +21,7 @@ from napari_polmap.errors import (
     ClassifierMismatchError,
     MapError,
     PolmapError,
+    ScanChoiceError,
     ScanError,
     ScanShapeError,
 )
@@ -200,7 +201,9 @@ SCANS = {
     "empty": Case(_scan("empty.npy", b""), ScanError, ("empty.npy is empty", "copy it again")),
     "truncated": Case(_truncated, ScanError, ("truncated.npy", "check that it is complete")),
     "two axes": Case(_scan("flat.npy", PATTERNS[0, 0]), ScanError, ("2 axes", "four axes")),
-    "five axes": Case(_scan("five.npy", PATTERNS[None]), ScanError, ("5 axes", "by index")),
+    "five axes": Case(
+        _scan("five.npy", PATTERNS[None]), ScanChoiceError, ("5 axes", "by index"), QUESTION
+    ),
     "no positions": Case(_scan("zero.npy", PATTERNS[:0]), ScanError, ("empty", "(0, 32, 32, 32)")),
     "complex": Case(_scan("wave.npy", PATTERNS + 1j), ScanError, ("real", "complex128", "convert")),
     "not a number": Case(
