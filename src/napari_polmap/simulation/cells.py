@@ -95,6 +95,8 @@ def make_cell(spec: Spec, seed: int) -> tuple[UnitCell, dict[str, float]]:
                     "lattice_scale, or change the file."
                 )
         cell = _from_files(spec)
+    # Labels count the directions that are simulated.
+    cell = replace(cell, directions=directions_of(spec))
     scale = drawn.pop("lattice_scale")
     if scale != 1:
         height, width, depth = (edge * scale for edge in cell.lengths_angstrom)
