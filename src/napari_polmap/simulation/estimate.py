@@ -30,8 +30,8 @@ from napari_polmap.simulation.stage import Stage, make_stage
 if TYPE_CHECKING:
     from ase import Atoms
 
-_PROBES = 4
-_SLICES = 4
+_PROBES = 8
+_SLICES = 10
 # What taking the patterns behind a slice costs, in slices.
 _EXIT = 0.7
 # Seconds to write a scan.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,6 @@ BAD_PIXELS = "bad_pixels.npy"
 
 _ABERRATIONS = (
     "astigmatism_nm",
-    "astigmatism_angle_deg",
     "spherical_aberration_mm",
     "source_size_angstrom",
     "focal_spread_nm",
@@ -231,7 +231,7 @@ class ScenePiece:
         return scene_folder(folder, self.seed) / "scene.json"
 
     def make(self, spec: Spec, folder: Path, effort: Effort) -> None:  # noqa: ARG002
-        """Write the scans, the truth images and the record; the array of blocks goes."""
+        """Write the scans, the truth images and the record; the blocks go."""
         import dask.array as da
 
         stage = make_stage(spec, self.seed)
@@ -267,7 +267,7 @@ class ScenePiece:
             entries.append(entry)
         del whole, lazy
         write_json(self.record(folder), entries)
-        scene_array(folder, self.seed).unlink(missing_ok=True)
+        shutil.rmtree(scene_array(folder, self.seed).parent, ignore_errors=True)
 
 
 class _Rows:
@@ -353,6 +353,9 @@ def _conditions(
     microscope: Microscope, magnitude: float, thermal: str, drawn: Mapping[str, float]
 ) -> dict[str, Any]:
     tilt_x, tilt_y = microscope.tilt_mrad
+    told = [name for name in _ABERRATIONS if getattr(microscope, name)]
+    if microscope.astigmatism_nm:
+        told.append("astigmatism_angle_deg")
     return {
         "tilt_mrad": math.hypot(tilt_x, tilt_y),
         "tilt_azimuth_deg": math.degrees(math.atan2(tilt_y, tilt_x)) % 360,
@@ -360,7 +363,7 @@ def _conditions(
         "displacement_angstrom": magnitude,
         "thermal": thermal,
         **{name: value for name, value in drawn.items() if name != "lattice_angstrom"},
-        **{name: getattr(microscope, name) for name in _ABERRATIONS if getattr(microscope, name)},
+        **{name: getattr(microscope, name) for name in told},
     }
 
 
