@@ -180,7 +180,8 @@ def iter_simulate(
     folder : str or Path
         Where the scans, truth images and data sets are written.
     jobs : int
-        Processes, of one thread each; with 1 it is simulated in a thread of this process.
+        Processes, of one thread each; with 1, and on a GPU, it is simulated in a thread of this
+        process.
     device : {"auto", "cpu", "cuda"}
         ``auto`` takes a GPU where there is one.
     memory_mb : float
@@ -201,6 +202,8 @@ def iter_simulate(
     """
     folder = Path(folder).expanduser()
     used = "cpu" if abtem_device(device) == "cpu" else "cuda"
+    # Processes would share the one GPU and its memory.
+    jobs = 1 if used == "cuda" else jobs
     prepare_folder(spec, folder, overwrite)
     work = plan_work(spec, folder)
     first = _estimate(spec, work, jobs, used, memory_mb, True)
