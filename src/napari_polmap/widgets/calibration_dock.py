@@ -30,9 +30,11 @@ from napari_polmap.widgets.calibration_form import CalibrationForm
 from napari_polmap.widgets.calibrator import Calibrator
 from napari_polmap.widgets.descan_section import DescanSection
 from napari_polmap.widgets.disk_section import DiskSection
+from napari_polmap.widgets.lattice_section import LatticeSection
 from napari_polmap.widgets.parts import ElidedLabel, Section, button, row
+from napari_polmap.widgets.rotation_section import RotationSection
 
-_WIDTH = 360
+_WIDTH, _LEAST_WIDTH = 360, 320
 _NO_SCAN = "No scan is open."
 _KEPT = "Kept in {}"
 _UNDO, _REDO = QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo
@@ -88,6 +90,8 @@ class CalibrationDock(QWidget):
         self.disk_section = DiskSection(calibrator, self.show_patterns)
         self.descan_section = DescanSection(calibrator)
         self.bad_pixels_section = BadPixelsSection(calibrator, self.show_patterns)
+        self.lattice_section = LatticeSection(calibrator, self._viewer())
+        self.rotation_section = RotationSection(calibrator)
         self.form.value_changed.connect(self._edit)
         self.form.reset.connect(calibrator.reset)
         inner = QWidget()
@@ -97,7 +101,7 @@ class CalibrationDock(QWidget):
         for widget in (self.name, self.kept, self.values, *self.sections):
             column.addWidget(widget)
         column.addStretch(1)
-        scroll = QScrollArea()
+        self._scroll = scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -129,12 +133,18 @@ class CalibrationDock(QWidget):
         buttons = row(self.undo, self.redo, None, self.keep, self.reset_all)
         buttons.setContentsMargins(4, 2, 4, 4)
         outer.addLayout(buttons)
-        self.setMinimumWidth(_WIDTH - 10)
+        self.setMinimumWidth(_LEAST_WIDTH)
 
     @property
     def sections(self) -> tuple[Any, ...]:
         """The parts below the values; each has ``refresh`` and ``forget``."""
-        return (self.disk_section, self.descan_section, self.bad_pixels_section)
+        return (
+            self.disk_section,
+            self.descan_section,
+            self.bad_pixels_section,
+            self.lattice_section,
+            self.rotation_section,
+        )
 
     def sizeHint(self) -> QSize:
         """Qt: as wide as the labels need."""
@@ -156,6 +166,7 @@ class CalibrationDock(QWidget):
         self.form.show_calibration(session.calibration, session.loaded, session.errors, way)
         for section in self.sections:
             section.refresh()
+        self._ask_for_width()
         history = session.calibrations
         self.undo.setEnabled(session.can_undo_calibration)
         self.redo.setEnabled(session.can_redo_calibration)
@@ -230,10 +241,17 @@ class CalibrationDock(QWidget):
         """Qt: hear when another tab covers the dock."""
         super().showEvent(event)
         self._visible = True
+        self._ask_for_width()
         dock = dock_of(self)
         if dock is not None and dock is not self._dock:
             self._dock = dock
             dock.visibilityChanged.connect(self._on_visible)
+
+    def _ask_for_width(self) -> None:
+        """Nothing may be hidden beside or under the scroll bar."""
+        inner, bar = self._scroll.widget(), self._scroll.verticalScrollBar()
+        needed = inner.minimumSizeHint().width() + bar.sizeHint().width()
+        self.setMinimumWidth(max(self.minimumWidth(), needed))
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Qt: the mouse edits nothing any more in the diffraction view."""

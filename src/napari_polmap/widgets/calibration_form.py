@@ -184,7 +184,8 @@ class CalibrationForm(QWidget):
             told = (
                 error is not None and source == "measured" and value == getattr(calibration, name)
             )
-            label.setText(f"{source} {_accuracy(error)}" if told else source)
+            accuracy = f"<br><small>{_accuracy(name, error)}</small>" if told else ""
+            label.setText(source + accuracy)
             label.setEnabled(source == "user")
             changed = getattr(calibration, name) != getattr(loaded, name)
             back = source == "user" or (source == "measured" and name in loaded.sources)
@@ -197,10 +198,11 @@ class CalibrationForm(QWidget):
         return name in ("descan_px", "ellipse") and getattr(calibration, name) is not None
 
 
-def _accuracy(error: Any) -> str:
-    """A standard error, the larger of two, in two digits at most."""
+def _accuracy(name: str, error: Any) -> str:
+    """A standard error, the larger of two, in one digit with its unit."""
     largest = max(error) if isinstance(error, tuple) else float(error)
-    return f"±{largest:.1g}"
+    unit = " nm" if name.endswith("_nm") else "°" if name.endswith("_deg") else " px"
+    return f"±{largest:.1g}{unit}"
 
 
 def _field(unit: str, decimals: int, signed: bool, *, always: bool = False) -> QDoubleSpinBox:

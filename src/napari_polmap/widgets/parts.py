@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QFontMetrics, QResizeEvent
 from qtpy.QtWidgets import (
@@ -178,6 +181,20 @@ def bytes_text(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"
+
+
+def connect_while(widget: QWidget, connections: Sequence[tuple[Any, Callable[..., None]]]) -> None:
+    """Connect psygnal's signals to slots for as long as a widget lives."""
+
+    def part(_: object = None) -> None:
+        for signal, slot in kept:
+            signal.disconnect(slot, missing_ok=True)
+        kept.clear()
+
+    kept = list(connections)
+    for signal, slot in kept:
+        signal.connect(slot)
+    widget.destroyed.connect(part)
 
 
 def row(*items: QWidget | str | None, spacing: int = 5) -> QHBoxLayout:
