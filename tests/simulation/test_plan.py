@@ -27,11 +27,18 @@ def test_plan_of_a_rectangular_cell() -> None:
 
 def test_batch_fills_the_memory() -> None:
     plan = plan_simulation((24.0, 24.0, 400.0), Microscope(), [10.0, 40.0])
-    assert plan.batch(100, 1e6) == 64
+    assert plan.batch(100, 1e6, cached=False) == 64
     for memory_mb in (80.0, 100.0, 150.0):
-        batch = plan.batch(100, memory_mb)
+        batch = plan.batch(100, memory_mb, cached=False)
         assert 1 <= batch < 64
         assert plan.memory_mb(100, batch) <= memory_mb < plan.memory_mb(100, batch + 1)
+    # Waves of 240 x 240 complex pixels take 0.46 MB.
+    assert plan.batch(100, 1e6) == 34
+    assert plan.batch(100, 80.0) == plan.batch(100, 80.0, cached=False)
+    small, large = (
+        plan_simulation((edge, edge, 4.0), Microscope(), [0.4]) for edge in (12.0, 60.0)
+    )
+    assert (small.batch(100, 1e6), large.batch(100, 1e6)) == (64, 8)
     # The potential alone: 202 slices of 240 x 240 pixels.
     assert plan.memory_mb(100, 0) > 46
     with pytest.raises(PolmapError, match="allow more"):

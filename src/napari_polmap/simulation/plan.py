@@ -13,6 +13,9 @@ from napari_polmap.simulation.microscope import Microscope
 
 _MB = 1e6
 _MOST_AT_ONCE = 64
+_FEWEST_AT_ONCE = 8
+# More waves than fit into a processor's cache make each slower, by some 10 percent.
+_CACHED_BYTES = 16e6
 # Arrays of a wave's size (complex64) that exist at the same time for every probe of a batch, as
 # abTEM 1.0 builds, copies and transforms them; five were measured.
 _WAVES = 6
@@ -76,10 +79,19 @@ class Plan:
         fixed = points * (4 * self.slices + 64) + positions * pattern
         return (fixed + batch * (points * 8 * _WAVES + 2 * pattern)) / _MB
 
-    def batch(self, positions: int, memory_mb: float) -> int:
+    def batch(self, positions: int, memory_mb: float, *, cached: bool = True) -> int:
         """Probes to compute at once: as many as the memory holds, at most 64.
 
         More make nothing faster: abTEM's work for each batch is then already below a few percent.
+
+        Parameters
+        ----------
+        positions : int
+            Probe positions whose patterns are returned.
+        memory_mb : float
+            Memory for arrays, see `memory_mb`.
+        cached : bool
+            Also no more than a processor's cache holds (16 MB of waves, but eight probes).
 
         Raises
         ------
@@ -93,7 +105,9 @@ class Plan:
                 f"{memory_mb:g} MB are allowed; allow more, or simulate fewer positions or a "
                 "smaller block."
             )
-        return min(_MOST_AT_ONCE, int((memory_mb - none) / (one - none)))
+        wave = 8 * self.gpts[0] * self.gpts[1]
+        most = max(_FEWEST_AT_ONCE, int(_CACHED_BYTES / wave)) if cached else _MOST_AT_ONCE
+        return min(_MOST_AT_ONCE, most, int((memory_mb - none) / (one - none)))
 
 
 def plan_simulation(
