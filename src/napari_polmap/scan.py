@@ -154,6 +154,10 @@ class Scan:
         The options (not the defaults) that the file was opened with, see `load_scan`.
     file_calibration : Calibration, optional
         What the file itself says, where `calibration` holds other values too.
+    file_bad_pixels : ndarray of bool, shape (ky, kx), optional
+        The file's own mask, where `bad_pixels` is another.
+    kept_in : Path, optional
+        The file beside the scan that calibration and bad pixels were taken from.
     **values
         Calibration values such as ``step_nm=0.025``, see `Calibration`.
 
@@ -176,6 +180,8 @@ class Scan:
         storage: tuple[int, int] | None = None,
         reading: Mapping[str, Any] | None = None,
         file_calibration: Calibration | None = None,
+        file_bad_pixels: npt.NDArray[np.bool_] | None = None,
+        kept_in: Path | None = None,
         **values: Any,
     ) -> None:
         self._data, self.storage = _as_dask(data, storage)
@@ -198,6 +204,8 @@ class Scan:
         self.warnings = tuple(warnings)
         self.reading: Mapping[str, Any] = dict(reading or {})
         self.file_calibration = file_calibration
+        self.file_bad_pixels = file_bad_pixels
+        self.kept_in = kept_in
         self._cache: OrderedDict[tuple[int, int], npt.NDArray[Any]] = OrderedDict()
         self._identity: ScanIdentity | None = None
 
@@ -263,6 +271,12 @@ class Scan:
         """
         return self._changed(bad_pixels=bad_pixels)
 
+    def with_kept(
+        self, calibration: Calibration, bad_pixels: npt.NDArray[np.bool_] | None, path: Path
+    ) -> Scan:
+        """The same data with what was kept of it in a file."""
+        return self._changed(calibration=calibration, bad_pixels=bad_pixels, kept_in=path)
+
     def _changed(self, **changes: Any) -> Scan:
         same = {
             "calibration": self.calibration,
@@ -274,6 +288,8 @@ class Scan:
             "storage": self.storage,
             "reading": self.reading,
             "file_calibration": self.file_calibration,
+            "file_bad_pixels": self.file_bad_pixels,
+            "kept_in": self.kept_in,
         }
         scan = Scan(self._data, **{**same, **changes})
         scan._identity = self._identity

@@ -54,6 +54,8 @@ def test_opens_without_a_question_the_second_time(frames: Path) -> None:
     assert again.calibration == kept.calibration
     assert again.calibration.sources["step_nm"] == "user"
     assert again.warnings == ()
+    assert again.kept_in == sidecar_path(frames)
+    assert kept.kept_in is None
 
 
 def test_values_given_win_over_those_kept(frames: Path, bad: np.ndarray) -> None:

@@ -175,6 +175,16 @@ def test_back_to_everything_the_file_says() -> None:
     assert session.scan.bad_pixels.sum() == 16
 
 
+def test_the_files_own_bad_pixels_come_back() -> None:
+    own = np.eye(16, dtype=bool)
+    session = Session()
+    session.open(Scan(np.ones((2, 3, 16, 16), np.uint8), bad_pixels=own, file_bad_pixels=own))
+    session.set_bad_pixels(None)
+    assert session.scan.bad_pixels is None
+    session.reset_all()
+    np.testing.assert_array_equal(session.scan.bad_pixels, own)
+
+
 def test_a_map_is_stale_after_other_bad_pixels(
     scan: Scan, polarization_map: PolarizationMap
 ) -> None:

@@ -418,6 +418,7 @@ def test_reset_goes_back_to_the_file_not_to_what_was_kept(window: Window, scan_f
     window.settle()
     assert window.session.calibration.step_nm == 0.2
     dock = window.dock.show_calibration()
+    assert "As kept in" in dock.kept.toolTip()
     QTest.mouseClick(dock.reset_all, LEFT)
     window.settle()
     calibration = window.session.calibration

@@ -131,13 +131,15 @@ def _load(path: Path, values: Mapping[str, Any], arrangement: Arrangement) -> Sc
     backward = () if arrangement.axes else backward_axes(opened.axes)
     metadata, energy_kv = opened.metadata, values.get("energy_kv")
     calibration, center, warnings = calibrate(arranged.axes, metadata, energy_kv)
+    mask = None if arrangement.axes else opened.bad_pixels
     return Scan(
         arranged.data,
         calibration.updated("user", **values) if values else calibration,
         path=path,
         metadata={**metadata, "axes_center_px": center},
         warnings=(*opened.warnings, *arranged.warnings, *backward, *warnings),
-        bad_pixels=None if arrangement.axes else opened.bad_pixels,
+        bad_pixels=mask,
+        file_bad_pixels=mask,
         storage=arranged.storage,
         reading=arrangement.options(),
         file_calibration=calibration,

@@ -93,8 +93,8 @@ class Sidecar:
             if name in mine:
                 sources[name] = mine[name]
         calibration = dataclasses.replace(scan.calibration, **values, sources=sources)
-        scan = scan.with_calibration(calibration)
-        return scan.with_bad_pixels(self.bad_pixels) if bad_pixels else scan
+        mask = self.bad_pixels if bad_pixels else scan.bad_pixels
+        return scan.with_kept(calibration, mask, self.path)
 
 
 def sidecar_path(path: str | Path) -> Path:

@@ -53,7 +53,7 @@ class DiskHandle:
         self._connections = [
             (self.session.scan_changed, self._refresh),
             (self.session.editing_changed, self._refresh),
-            (controller.pattern_changed, self._refresh),
+            (controller.pattern_changed, self._on_pattern),
         ]
         for signal, slot in self._connections:
             signal.connect(slot)
@@ -108,6 +108,11 @@ class DiskHandle:
         self._draw(self.session.calibration)
         self._points.visible = True
         self._bind_keys(True)
+
+    def _on_pattern(self) -> None:
+        """Another position: with a descan the disk is elsewhere."""
+        if self.session.calibration.descan_px is not None:
+            self._refresh()
 
     def _add_points(self) -> None:
         pattern = self.controller.layers.pattern_layer

@@ -231,9 +231,10 @@ class Session:
         return name not in self.loaded.sources
 
     def reset_all(self) -> None:
-        """Back to what the file says; the rest is not known, and no pixel is bad."""
+        """Back to what the file says, of values and bad pixels; the rest is not known."""
         if self.scan is not None:
-            scan = self._as_loaded(sorted(VALUE_NAMES)).with_bad_pixels(None)
+            scan = self._as_loaded(sorted(VALUE_NAMES))
+            scan = scan.with_bad_pixels(scan.file_bad_pixels)
             self._edit(scan, "reset of everything")
 
     def undo_calibration(self) -> None:

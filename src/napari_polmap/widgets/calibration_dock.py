@@ -36,7 +36,7 @@ from napari_polmap.widgets.rotation_section import RotationSection
 
 _WIDTH, _LEAST_WIDTH = 360, 320
 _NO_SCAN = "No scan is open."
-_KEPT = "Kept in {}"
+_KEPT, _TAKEN = "Kept in {}", "As kept in {}"
 _UNDO, _REDO = QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo
 
 
@@ -75,6 +75,7 @@ class CalibrationDock(QWidget):
         for edit in self.findChildren(QLineEdit):
             edit.installEventFilter(self)
         calibrator.fill()
+        self._show_kept()
         self.refresh()
         self._on_activity()
 
@@ -185,9 +186,15 @@ class CalibrationDock(QWidget):
 
     def _on_scan_opened(self) -> None:
         self.session.edit("")
-        self.kept.set_full("")
+        self._show_kept()
         for section in self.sections:
             section.forget()
+
+    def _show_kept(self) -> None:
+        """Tell that the calibration is that of an earlier time."""
+        scan = self.session.scan
+        kept_in = None if scan is None else scan.kept_in
+        self.kept.set_full("" if kept_in is None else _TAKEN.format(kept_in))
 
     def _on_kept(self, path: Any) -> None:
         self.kept.set_full(_KEPT.format(path))
