@@ -26,6 +26,25 @@ def test_disk_lattice_and_pixel_are_filled_in() -> None:
     assert scan.warnings == ()
 
 
+def test_a_wandering_beam_is_measured_and_told() -> None:
+    shape = (64, 64)
+    ky, kx = np.mgrid[:48, :48]
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    center_y, center_x = 23 + 0.02 * (y - 31.5), 24 - 0.03 * (x - 31.5)
+    distance = np.hypot(ky - center_y[..., None, None], kx - center_x[..., None, None])
+    disk = 200 / (1 + np.exp(3 * (distance - 12)))
+    patterns = np.random.default_rng(5).poisson(disk).astype(np.uint16)
+    scan = measured(Scan(patterns, step_nm=0.05))
+    assert scan.calibration.descan_px == pytest.approx((0.02, 0, 0, -0.03), abs=0.001)
+    assert scan.calibration.sources["descan_px"] == "measured"
+    assert scan.calibration.center_px == pytest.approx((23, 24), abs=0.05)
+    assert scan.calibration.radius_px == pytest.approx(12, abs=0.15)
+    assert "The beam wanders" in scan.warnings[0]
+    own = measured(Scan(patterns, step_nm=0.05, descan_px=(0, 0, 0, 0)))
+    assert own.calibration.descan_px == (0, 0, 0, 0)
+    assert own.warnings == ()
+
+
 def test_known_values_stay() -> None:
     scan = measured(Scan(PATTERNS, center_px=(14.0, 15.0), radius_px=8.0, lattice_nm=0.4))
     assert scan.calibration.center_px == (14.0, 15.0)

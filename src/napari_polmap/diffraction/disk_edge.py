@@ -145,7 +145,7 @@ class _Ring:
             square = derivative.T @ derivative
             square[np.diag_indices_from(square)] *= 1 + damping
             try:
-                step = np.linalg.solve(square, -derivative.T @ residual)
+                step = np.asarray(np.linalg.solve(square, -derivative.T @ residual), np.float64)
             except np.linalg.LinAlgError:
                 break
             step[:4] = np.clip(step[:4], -limit, limit)

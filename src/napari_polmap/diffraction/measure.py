@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
+from napari_polmap.diffraction.descan import quick_descan
 from napari_polmap.diffraction.disk import measure_disk
 from napari_polmap.diffraction.lattice import find_lattice
 from napari_polmap.diffraction.part_images import iter_part_images, middle_region
@@ -27,10 +28,10 @@ _DISAGREEMENT = 0.05
 
 
 def measured(scan: Scan) -> Scan:
-    """The scan with the disk, the lattice's period and angle, and the semi-angle filled in.
+    """The scan with its disk, descan, lattice period and angle, and semi-angle filled in.
 
-    Values that are known stay as they are; what could not be measured is told in the scan's
-    warnings.
+    Values that are known stay as they are; what could not be measured, and a beam that wanders, is
+    told in the scan's warnings.
 
     Parameters
     ----------
@@ -47,6 +48,7 @@ def measured(scan: Scan) -> Scan:
         calibration = _with_disk(scan, warnings)
     else:
         check_data(scan)
+    calibration = _with_descan(scan.with_calibration(calibration), warnings)
     calibration = _derived(calibration, warnings)
     scan = scan.with_calibration(calibration, tuple(warnings))
     return _with_lattice(scan)
@@ -79,6 +81,27 @@ def _with_disk(scan: Scan, warnings: list[str]) -> Calibration:
         return scan.calibration.filled("file", center_px=(float(hint[0]), float(hint[1])))
     values: dict[str, Any] = {"center_px": disk.center_px, "radius_px": disk.radius_px}
     return scan.calibration.filled("measured", **values)
+
+
+def _with_descan(scan: Scan, warnings: list[str]) -> Calibration:
+    """The descan where there clearly is one, with the disk as it is without it."""
+    calibration = scan.calibration
+    if calibration.radius_px is None or "descan_px" in calibration.sources:
+        return calibration
+    descan = quick_descan(scan)
+    if descan is None:
+        return calibration
+    warnings.append(
+        f"The beam wanders {descan.range_px:.2g} pixels over the scan "
+        f"({descan.range_px / descan.radius_px:.0%} of the disk's radius); this descan is measured "
+        "and taken into account."
+    )
+    values: dict[str, Any] = {"descan_px": descan.descan_px}
+    for name, value in (("center_px", descan.center_px), ("radius_px", descan.radius_px)):
+        # In the mean pattern the disk is smeared.
+        if calibration.sources.get(name) == "measured":
+            values[name] = value
+    return calibration.updated("measured", **values)
 
 
 def mean_pattern(scan: Scan, warnings: list[str]) -> npt.NDArray[np.float64]:
