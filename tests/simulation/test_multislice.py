@@ -14,11 +14,9 @@ from napari_polmap.simulation.crystal import (
     random_a_sites,
     uniform_displacement,
 )
-from napari_polmap.simulation.multislice import (
-    Microscope,
-    scan_positions,
-    simulate_patterns,
-)
+from napari_polmap.simulation.microscope import Microscope
+from napari_polmap.simulation.multislice import simulate_patterns
+from napari_polmap.simulation.scanning import scan_positions
 
 abtem = pytest.importorskip("abtem")
 ase = pytest.importorskip("ase")

@@ -324,9 +324,10 @@ def _block_cost(stage: Stage, index: int) -> PieceCost:
     rows, columns = block
     count = (rows.stop - rows.start) * (columns.stop - columns.start)
     phonons = max(1, options["phonons"])
+    step = None if options["step_vectors"] is None else stage.grid.step_angstrom
     return PieceCost(
         positions=count,
-        probes=_places(blocks.microscope, count, None)
+        probes=_places(blocks.microscope, count, step)
         * len(blocks.microscope.defoci_nm()[0])
         * phonons,
         potentials=phonons,

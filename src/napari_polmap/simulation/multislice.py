@@ -20,15 +20,12 @@ from napari_polmap.simulation.incoherent import source_offsets
 from napari_polmap.simulation.microscope import Microscope, abtem_device
 from napari_polmap.simulation.plan import Plan, plan_simulation
 from napari_polmap.simulation.potential import projected_potential
-from napari_polmap.simulation.scanning import scan_positions
 
 if TYPE_CHECKING:
     from ase import Atoms
     from scipy.sparse import csc_matrix
 
 Floats = npt.NDArray[np.float64]
-
-__all__ = ["Microscope", "Patterns", "scan_positions", "simulate_patterns"]
 
 _SAME_PLACE = 1e-4
 """Probe positions in Å closer than this are one."""

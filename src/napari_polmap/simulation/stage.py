@@ -106,6 +106,7 @@ def make_stage(spec: Spec, seed: int) -> Stage:
         "sampling_angstrom": spec.numerics.sampling_angstrom,
         "sigmas": None if thermal == "none" else cell.sigmas,
         "phonons": phonons,
+        "step_vectors": grid.step_vectors(),
     }
     blocks = BlockScan(
         scene,
