@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -139,4 +140,28 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert abtem_device("auto") == "cpu"
     with pytest.raises(PolmapError, match="CuPy is not installed"):
+        abtem_device("cuda")
+
+
+@pytest.mark.parametrize("count", [0, 1, None])
+def test_gpu_is_taken_where_cupy_finds_one(
+    monkeypatch: pytest.MonkeyPatch, count: int | None
+) -> None:
+    # CuPy's part in the question alone: there is no GPU to test on.
+    class CUDARuntimeError(RuntimeError):
+        pass
+
+    def found() -> int:
+        if count is None:
+            raise CUDARuntimeError("no driver")
+        return count
+
+    runtime = types.SimpleNamespace(getDeviceCount=found, CUDARuntimeError=CUDARuntimeError)
+    cupy = types.SimpleNamespace(cuda=types.SimpleNamespace(runtime=runtime))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    if count:
+        assert abtem_device("auto") == abtem_device("cuda") == "gpu"
+        return
+    assert abtem_device("auto") == "cpu"
+    with pytest.raises(PolmapError, match="finds"):
         abtem_device("cuda")
