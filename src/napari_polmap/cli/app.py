@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from napari_polmap import __version__
+from napari_polmap.cli.calibrate import calibrate
 from napari_polmap.cli.classifiers import classifiers, evaluate
 from napari_polmap.cli.demo import demo
 from napari_polmap.cli.maps import export
@@ -85,7 +86,7 @@ def _add(command: Callable[..., None]) -> None:
     app.command(help="\n\n".join(" ".join(p.split()) for p in paragraphs))(command)
 
 
-for _command in (demo, info, virtual, classify, simulate, evaluate, export):
+for _command in (demo, info, calibrate, virtual, classify, simulate, evaluate, export):
     _add(_command)
 app.add_typer(classifiers, name="classifiers")
 
