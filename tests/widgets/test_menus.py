@@ -37,6 +37,7 @@ def trigger(menu: QMenu, text: str) -> None:
 def test_both_docks_are_among_the_layers_menus(bare: Window) -> None:
     trigger(bare.viewer.window.layers_menu, "Polarization map")
     trigger(bare.viewer.window.layers_menu, "Diffraction")
+    trigger(bare.viewer.window.layers_menu, "Calibration")
     names = list(bare.viewer.window.dock_widgets)
     assert any(name.startswith("Polarization map") for name in names)
     assert any(name.startswith("Diffraction") for name in names)
