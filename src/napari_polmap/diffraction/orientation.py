@@ -44,6 +44,7 @@ _LEAST_HARMONICS = 3
 _SATURATION = 0.05
 """Weights stop growing where a harmonic's power is beyond the noise by one over this: tilt and
 thickness, not noise, limit the strong ones."""
+_SAME_DEG = 0.05
 _MOST_CURL = 0.3
 """Share of curl above which a rotation is none (0.5: as much as in noise)."""
 _CHANCE = 0.01
@@ -55,6 +56,11 @@ class Candidate(NamedTuple):
 
     rotation_deg: float
     flip: bool
+
+    def holds(self, calibration: Calibration) -> bool:
+        """Whether a calibration has this rotation and flip."""
+        off = (calibration.rotation_deg - self.rotation_deg + 180) % 360 - 180
+        return abs(off) < _SAME_DEG and calibration.flip == self.flip
 
     def implied_angle(self, angle_deg: float, calibration: Calibration) -> float:
         """What a direction becomes that was found with another rotation and flip.

@@ -20,7 +20,8 @@ from napari_polmap.viewer.tags import Role, tag
 
 FIRST, SECOND, ORIGIN = "a", "b", "origin"
 LAYERS = ("lattice vectors", "lattice nodes")
-COLORS = ("#00e5ff", "#ffd000")
+COLORS = ("#ff2fb4", "#00b7ff")
+"""Of [100] and [010]."""
 _SPAN = 0.4
 """Share of the scan's shorter side that the vectors reach over, about."""
 _MOST_PERIODS = 40
@@ -93,7 +94,7 @@ class LatticeOverlay:
         self._vectors = Vectors(
             np.zeros((2, 2, 2)),
             name=LAYERS[0],
-            vector_style="arrow",
+            vector_style="line",
             edge_color=list(COLORS),
             opacity=0.9,
             metadata=metadata,
@@ -106,7 +107,7 @@ class LatticeOverlay:
             border_width=0.1,
             opacity=0.9,
             features={"label": [""]},
-            text={"string": "{label}", "color": "white", "size": 11, "anchor": "upper_left"},
+            text={"string": "{label}", "color": COLORS[0], "size": 11, "anchor": "upper_left"},
             metadata=dict(metadata),
             **placed,
         )

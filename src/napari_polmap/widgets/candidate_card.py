@@ -109,10 +109,7 @@ class CandidateCard(QFrame):
         """Show a candidate beside what holds now, or what the map was made with."""
         flip = "flipped" if candidate.flip else "no flip"
         self.title.setText(f"{candidate.rotation_deg:.1f} ± {error_deg:.1f}°, {flip}")
-        used = (
-            abs(calibration.rotation_deg - candidate.rotation_deg) < _SAME_DEG
-            and calibration.flip == candidate.flip
-        )
+        used = candidate.holds(calibration)
         self.use.setEnabled(not used)
         self.use.setText("In use" if used else "Use")
         before = calibration if polarization_map is None else polarization_map.calibration

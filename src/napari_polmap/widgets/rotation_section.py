@@ -168,7 +168,9 @@ class RotationSection(Section):
         )
         candidates = () if found is None else found.candidates
         self.notice.tell([] if found is None or not found.reason else [found.reason])
-        self.curl.setText("" if found is None or not candidates else _curl_told(found))
+        open_ = not any(candidate.holds(calibration) for candidate in candidates)
+        sentences = [] if found is None or not candidates else [_curl_told(found)]
+        self.curl.setText(" ".join([*sentences, *[_BOTH] * (open_ and bool(sentences))]))
         for widget in (self.curl, self.hint, self.place):
             widget.setVisible(bool(candidates))
         self.why.setVisible(not candidates)
@@ -235,13 +237,13 @@ def _curl_told(found: Rotation) -> str:
         told = "the detector is flipped" if found.candidates[0].flip else "no flip"
     else:
         told = "too alike to tell the flip, which stays as it is"
-    return f"Curl left: {parts[0]}, {parts[1]} (50 % would be noise): {told}. {_BOTH}"
+    return f"Curl left: {parts[0]}, {parts[1]} (50 % would be noise): {told}."
 
 
 def _hint_told(found: Rotation) -> str:
     from napari_polmap.diffraction.orientation import HINT
 
     return (
-        f"Physics leans to the first ({100 * found.hint:.0f} % of the way), if the specimen is "
-        f"thin. {HINT}"
+        f"If the specimen is thin, physics leans to the first (agreement {100 * found.hint:.0f} "
+        f"%). {HINT}"
     )
