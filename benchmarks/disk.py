@@ -1,6 +1,6 @@
 """How well the bright-field disk is found in mean patterns of simulated specimens.
 
-Every sixteenth scan of a training set of examples/make_training_data.py, its beam moved by whole
+Every sixteenth scan of a training set of examples/knn_default.toml, its beam moved by whole
 pixels, as it is, with counting noise, and binned to coarser detectors. Errors of center (ky, kx)
 and radius in percent of the true radius.
 

@@ -2,10 +2,10 @@
 
 Both models of ours are trained on train.toml and compared on the specimens of test.toml; the
 better one is written. Then the demo scan is classified by it and by the paper's preprocessing with
-k-NN on single patterns. The data come from knn_training.toml and make_demo_scan.py.
+k-NN on single patterns. The data come from knn_default.toml and make_demo_scan.py.
 
-    polmap simulate examples/knn_training.toml -o build/knn-200kv
-    python examples/make_default_classifier.py --data build/knn-200kv
+    polmap simulate examples/knn_default.toml -o build/training --jobs 2
+    python examples/make_default_classifier.py --data build/training
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SEED = 20261
 def main() -> None:
     """Train, compare, write, report."""
     parser = argparse.ArgumentParser(description="Train the bundled classifier.")
-    parser.add_argument("--data", type=Path, default=Path("build/knn-200kv"))
+    parser.add_argument("--data", type=Path, default=Path("build/training"))
     parser.add_argument(
         "--out", type=Path, default=PACKAGE / "data" / "classifiers" / f"{NAME}.safetensors"
     )

@@ -1,7 +1,7 @@
 """The bright-field disk, measured on simulated and experimental mean patterns.
 
 ``tests/data/disk_means.npz`` holds the mean patterns of 16 abTEM specimens of (K,Na)NbO3 (200 kV,
-24 mrad, 10 to 50 nm thick, tilted by 1 to 3 mrad; made by examples/make_training_data.py) with
+24 mrad, 10 to 50 nm thick, tilted by 1 to 3 mrad; made by examples/knn_default.toml) with
 their true radius; the center is the middle pixel.
 """
 

@@ -14,7 +14,7 @@ from napari_polmap.diffraction.symmetry import rotate_scan
 from napari_polmap.directions import NOT_COMPUTED
 from napari_polmap.errors import PolmapError
 from napari_polmap.simulation.run import Progress, Simulated, estimate, iter_simulate, plan_work
-from napari_polmap.simulation.spec import Spec, spec_from
+from napari_polmap.simulation.spec import Spec
 from napari_polmap.steps import finish
 from tests.simulation.specs import SCENE, small, small_spec
 

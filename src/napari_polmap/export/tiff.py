@@ -88,9 +88,7 @@ def export_values(
     values, _ = layer_values(polarization_map, layer)
     about = provenance_json(polarization_map, layer=layer)
     calibration = polarization_map.calibration
-    return _write(
-        calibration, path, values, "an image of values", about, photometric="minisblack"
-    )
+    return _write(calibration, path, values, "an image of values", about, photometric="minisblack")
 
 
 def export_scan_image(
