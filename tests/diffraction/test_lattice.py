@@ -57,6 +57,27 @@ def test_period_and_angle(period: float, angle: float) -> None:
     assert lattice.significant(angle) == (angle != 0)
 
 
+@pytest.mark.parametrize("period", [4.0, 6.0])
+def test_whole_positions_per_cell_hold_nothing_fast(period: float) -> None:
+    """Harmonics at the Nyquist frequency have no phase to read a period from."""
+    for seed, angle in enumerate((0.4, 0.8, -1.0)):
+        images = lattice_images(1.003 * period, angle, (40, 44), noise=0.3, seed=seed)
+        lattice = find_lattice(images)
+        assert lattice is not None
+        assert lattice.period_positions == pytest.approx(1.003 * period, rel=1e-3)
+        assert lattice.crystal_angle_deg == pytest.approx(angle, abs=0.1)
+
+
+def test_three_positions_per_cell_are_told_as_less_exact() -> None:
+    """There the second harmonics fold onto the first peaks."""
+    for seed, angle in enumerate((0.0, 0.4, -1.0)):
+        lattice = find_lattice(lattice_images(3.02, angle, (40, 44), noise=0.3, seed=seed))
+        assert lattice is not None
+        assert abs(lattice.crystal_angle_deg - angle) < 2 * lattice.angle_error_deg
+        assert abs(lattice.period_positions - 3.02) < 2 * lattice.period_error
+        assert not lattice.significant(lattice.crystal_angle_deg)
+
+
 def test_errors_are_those_that_occur() -> None:
     rng = np.random.default_rng(3)
     periods, angles = [], []

@@ -25,6 +25,8 @@ _BASIC = 0.3
 """Share of the lattice's own variance that waves of twice its cell must not explain."""
 _SHIFT = 0.01
 """Cells by which domains and drift may shift the lattice from one side to the other, unseen."""
+_UNRESOLVED = 0.25
+"""Periods per image by which a harmonic folded beside a peak may shift it."""
 _STEPS = 12
 
 
@@ -158,17 +160,26 @@ def _harmonics(start: complex, shape: tuple[int, ...], reach: float) -> npt.NDAr
     places: list[complex] = [0j]
     for m, n in pairs[:most]:
         place = (m + 1j * n) * start
-        folded = place - np.round(place.real) - 1j * np.round(place.imag)
-        apart = all(
-            abs((sign * folded - p).real * shape[1]) > 1.5
-            or abs((sign * folded - p).imag * shape[0]) > 1.5
-            for p in places
-            for sign in (1, -1)
-        )
-        if apart and abs(place) < 1.0:
+        # A wave beside its own opposite (at the Nyquist frequency) has no amplitude to speak of.
+        others = [place - p for p in places] + [place + p for p in places] + [2 * place]
+        if abs(place) < 1.0 and all(_apart(other, shape) for other in others):
             taken.append((m, n))
-            places.append(folded)
+            places.append(place)
     return np.array(taken)
+
+
+def _apart(difference: complex, shape: tuple[int, ...]) -> bool:
+    """Whether two waves of such a difference, folded, can be told apart in the images."""
+    across = abs(difference.real - round(difference.real)) * shape[1]
+    down = abs(difference.imag - round(difference.imag)) * shape[0]
+    return across > 1.5 or down > 1.5
+
+
+def _unfolded(start: complex, shape: tuple[int, ...]) -> bool:
+    """Whether no second-order wave is folded onto a first one, as at three positions a cell."""
+    first = [sign * turn * start for sign in (1, -1) for turn in (1, 1j)]
+    second = [order * start for order in (2, 2j, 1 + 1j, 1 - 1j)]
+    return all(_apart(one - two, shape) for one in first for two in second)
 
 
 @dataclass(frozen=True)
@@ -270,6 +281,8 @@ def _square(
     # A strain that makes a square's edges unequal turns and stretches it as much.
     strain = np.sqrt(max(0.0, (departure / 2) ** 2 - expected) / 2)
     strain = np.hypot(strain, _SHIFT * np.sqrt(2) / (abs(g) * math.hypot(*shape)))
+    if not _unfolded(g, shape):
+        strain = np.hypot(strain, _UNRESOLVED / (abs(g) * min(shape)))
     relative = np.hypot(np.sqrt(max(0.0, along @ spread @ along)) / abs(g), strain)
     turn = np.hypot(np.sqrt(max(0.0, across @ spread @ across)) / abs(g), strain)
     angle = np.degrees(np.angle(g))

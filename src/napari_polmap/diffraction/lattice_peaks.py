@@ -110,18 +110,18 @@ def _pair_level(places: float, shape: float) -> float:
 
     The noise's power follows a gamma distribution of mean 1.
     """
-    from scipy.stats import gamma
+    from scipy.special import gammainccinv
 
-    return float(gamma.isf(np.sqrt(_FALSE_ALARM / max(1.0, places)), shape, scale=1 / shape))
+    return float(gammainccinv(shape, np.sqrt(_FALSE_ALARM / max(1.0, places))) / shape)
 
 
 def _gamma_shape(values: Floats) -> float:
     """Shape of the gamma distribution of noise: 1 for one image, more for a mean of several."""
-    from scipy.stats import gamma
+    from scipy.special import gammaincinv
 
     ratio = float(np.quantile(values, 0.5) / np.quantile(values, 0.25))
     shapes = np.arange(1.0, 9.0)
-    known = gamma.ppf(0.5, shapes) / gamma.ppf(0.25, shapes)
+    known = gammaincinv(shapes, 0.5) / gammaincinv(shapes, 0.25)
     return float(np.interp(-ratio, -known, shapes))
 
 

@@ -203,10 +203,10 @@ def rotation_of(images: PartImages, lattice: Lattice, calibration: Calibration) 
 
 def _tell_apart(curls: list[float], harmonics: int) -> bool:
     """Whether one flip leaves less curl than the other by more than chance (an F test)."""
-    from scipy.stats import f
+    from scipy.special import fdtrc
 
     ratio = max(curls) / max(min(curls), 1e-12)
-    return bool(f.sf(ratio, harmonics - 1, harmonics - 1) < _CHANCE)
+    return bool(fdtrc(harmonics - 1, harmonics - 1, ratio) < _CHANCE)
 
 
 def _lattice_waves(lattice: Lattice) -> Floats:
