@@ -362,6 +362,8 @@ def test_a_scan_is_opened_again_with_other_options(
     dialog.form.flyback.setFocus()
     for _ in range(4):
         QTest.keyClick(dialog.form.flyback, Qt.Key.Key_Down)
+    settle(window, dialog)
+    assert dialog.form.options() == {"nav_shape": SHAPE, "flip": True}
     press(dialog, OPEN)
     window.wait(lambda: window.session.scan.scan_shape == SHAPE)
     window.settle()
