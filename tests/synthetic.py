@@ -88,6 +88,22 @@ def make_patterns(
     return rng.poisson(intensity).astype(np.uint16)
 
 
+def moved(patterns: np.ndarray, plane: tuple[float, ...], seed: int = 0) -> np.ndarray:
+    """Counts on a detector over which the beam wanders, by splitting them between pixels."""
+    rng, out = np.random.default_rng(seed), np.empty_like(patterns)
+    rows, columns = patterns.shape[:2]
+    for y, x in np.ndindex(rows, columns):
+        pattern = patterns[y, x]
+        down, across = y - (rows - 1) / 2, x - (columns - 1) / 2
+        for axis in (0, 1):
+            shift = plane[2 * axis] * down + plane[2 * axis + 1] * across
+            pattern = np.roll(pattern, int(np.floor(shift)), axis)
+            further = rng.binomial(pattern, shift - np.floor(shift))
+            pattern = pattern - further + np.roll(further, 1, axis)
+        out[y, x] = pattern
+    return out
+
+
 def make_scan(labels: np.ndarray, **options) -> Scan:
     """`make_patterns` as a calibrated scan."""
     calibration = options.get("calibration", CALIBRATION)

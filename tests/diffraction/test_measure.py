@@ -9,7 +9,7 @@ from napari_polmap.calibration import Calibration
 from napari_polmap.diffraction.measure import measured
 from napari_polmap.errors import ScanError
 from napari_polmap.scan import Scan
-from tests.synthetic import CALIBRATION, make_patterns, two_domains
+from tests.synthetic import CALIBRATION, make_patterns, moved, two_domains
 
 PATTERNS = make_patterns(two_domains((56, 64)), seed=81)
 
@@ -112,3 +112,34 @@ def test_more_patterns_of_faint_scans() -> None:
     scan = measured(Scan(faint.astype(np.uint8)))
     assert scan.calibration.center_px == pytest.approx(CALIBRATION.center_px, abs=0.3)
     assert scan.calibration.radius_px == pytest.approx(9.0, abs=0.4)
+
+
+def test_a_descan_is_taken_out_and_told() -> None:
+    plane = (0.03, 0.0, 0.01, -0.04)
+    scan = Scan(moved(make_patterns(two_domains((56, 64)), dose=50_000), plane), step_nm=0.0495)
+    found = measured(scan)
+    assert found.calibration.descan_px == pytest.approx(plane, abs=0.002)
+    assert found.calibration.center_px == pytest.approx(CALIBRATION.center_px, abs=0.1)
+    assert found.calibration.radius_px == pytest.approx(9.0, abs=0.3)
+    assert found.calibration.lattice_nm == pytest.approx(0.396, rel=0.01)
+    assert found.calibration.sources["descan_px"] == "measured"
+    (warning,) = found.warnings
+    assert "beam wanders 3.5 pixels" in warning
+    # What the user says stays.
+    still = measured(scan.calibrated("user", descan_px=(0, 0, 0, 0)))
+    assert still.calibration.descan_px == (0, 0, 0, 0)
+    assert still.warnings == ()
+    known = measured(scan.calibrated("user", center_px=(15.0, 15.0), radius_px=8.8))
+    assert known.calibration.center_px == (15.0, 15.0)
+    assert known.calibration.radius_px == 8.8
+    assert known.calibration.descan_px == pytest.approx(plane, abs=0.002)
+
+
+def test_a_disk_smeared_by_a_large_descan() -> None:
+    plane = (0.25, 0.0, 0.0, 0.2)
+    patterns = make_patterns(np.zeros((56, 64), int), dose=50_000, detector=64)
+    found = measured(Scan(moved(patterns, plane)))
+    assert found.calibration.descan_px == pytest.approx(plane, abs=0.003)
+    assert found.calibration.center_px == pytest.approx((31.6, 31.2), abs=0.1)
+    assert found.calibration.radius_px == pytest.approx(9.0, abs=0.3)
+    assert len(found.warnings) == 1

@@ -26,6 +26,10 @@ _TILE = 8
 """Positions along an edge of a tile, at least, where the scan is large enough for that."""
 _OUTLIER = 4.0
 _SIGNIFICANCE, _SUSPICION = 4.0, 2.0
+_SURE, _EXPLAINED = 5.0, 0.8
+_FEWEST = 6
+"""Tiles that make a plane with something left to judge it by."""
+_OTHER_RADIUS = 0.1
 _LEAST_SHARE = 0.01
 """The beam's way over the scan, in radii of the disk, that is worth a correction."""
 _CRYSTAL_PX = 0.06
@@ -52,6 +56,8 @@ class Descan:
     significance : float
         Largest component of the way in units of its standard error, in which what the crystal does
         to the disk's edge is included.
+    explained : float
+        Share of the centers' variance over the parts of the scan that the plane explains, 0..1.
     tiles : int
         Parts of the scan in which the disk was found and fits in with the others.
     """
@@ -62,12 +68,22 @@ class Descan:
     range_px: float
     error_px: float
     significance: float
+    explained: float
     tiles: int
 
     @property
     def significant(self) -> bool:
         """Whether it is more than noise, and large enough to matter."""
         return self._large and self.significance > _SIGNIFICANCE
+
+    @property
+    def beyond_doubt(self) -> bool:
+        """Whether it may be taken out without asking.
+
+        Then it is a plane indeed: a wall between domains, or a scan of one cell, makes steps and
+        waves, of which a plane explains no more than three quarters.
+        """
+        return self._large and self.significance > _SURE and self.explained > _EXPLAINED
 
     @property
     def suspected(self) -> bool:
@@ -135,8 +151,8 @@ def iter_descan(
     """
     if min(scan.scan_shape) < _LEAST_TILES:
         return None
-    cell = scan.calibration.cell_positions or 0.0
-    rows, columns = (_edges(n, max(_TILE, round(cell)), most_tiles) for n in scan.scan_shape)
+    cell = scan.calibration.cell_positions
+    rows, columns = (_edges(n, cell, most_tiles) for n in scan.scan_shape)
     tiles = [(top, left) for top in pairwise(rows) for left in pairwise(columns)]
     # From the middle outward, so that each disk is looked for where its neighbor's was.
     down, across = ((n - 1) / 2 for n in scan.scan_shape)
@@ -156,13 +172,13 @@ def iter_descan(
             if disk is not None:
                 found.append((place, disk))
         yield DescanProgress(number + 1, len(tiles))
-    if len(found) < max(6, len(tiles) // 3):
+    if len(found) < max(_FEWEST, len(tiles) / 2):
         return None
     return _plane(found, scan)
 
 
 def quick_descan(scan: Scan) -> Descan | None:
-    """A significant descan, or None; quick, as a scan without one is told from a few parts of it.
+    """A descan beyond doubt, or None; quick, as a scan without one is told from a few parts of it.
 
     Scans of which even these take long to read are left to `iter_descan`.
 
@@ -177,7 +193,7 @@ def quick_descan(scan: Scan) -> Descan | None:
     if found is None or not found.suspected:
         return None
     found = finish(iter_descan(scan, read_bytes=_SURE_BYTES, most_tiles=_SURE_TILES))
-    return found if found is not None and found.significant else None
+    return found if found is not None and found.beyond_doubt else None
 
 
 def _block_bytes(scan: Scan) -> int:
@@ -185,9 +201,12 @@ def _block_bytes(scan: Scan) -> int:
     return int(np.prod(scan.storage) * np.prod(scan.detector_shape)) * scan.dtype.itemsize
 
 
-def _edges(positions: int, tile: int, most: int) -> list[int]:
-    """Where the tiles along an axis begin and end."""
-    number = int(np.clip(positions // tile, min(positions, _LEAST_TILES), most))
+def _edges(positions: int, cell: float | None, most: int) -> list[int]:
+    """Where the tiles along an axis begin and end: parts of a cell tell nothing of the beam."""
+    least = min(positions, _LEAST_TILES)
+    if cell is not None and cell > 1:
+        least = max(1, min(least, int(positions / cell)))
+    number = int(np.clip(positions // max(_TILE, round(cell or 0)), least, most))
     return [round(edge) for edge in np.linspace(0, positions, number + 1)]
 
 
@@ -263,20 +282,25 @@ def _plane(found: list[tuple[Floats, Disk]], scan: Scan) -> Descan | None:
     places = np.array([place for place, _ in found]) - half
     centers = np.array([disk.center_px for _, disk in found])
     design = np.column_stack([np.ones(len(places)), places])
-    use = np.ones(len(found), bool)
+    radii = np.array([disk.radius_px for _, disk in found])
+    radius = float(np.median(radii))
+    # Another radius is another edge than the disk's.
+    alike = np.abs(radii / radius - 1) < _OTHER_RADIUS
+    if alike.sum() < _FEWEST:
+        return None
+    use = alike
     for _ in range(10):
         solution, *_ = np.linalg.lstsq(design[use], centers[use], rcond=None)
         distance = np.hypot(*(centers - design @ solution).T)
         # Of two normal components, the median length is 1.18 standard deviations.
         limit = _OUTLIER * max(float(np.median(distance[use])) / 1.18, 1e-3)
-        kept = distance < limit
-        if np.array_equal(kept, use) or kept.sum() < 6:
+        kept = alike & (distance < limit)
+        if np.array_equal(kept, use) or kept.sum() < _FEWEST:
             break
         use = kept
     residual = (centers - design @ solution)[use]
     freedom = 2 * (int(use.sum()) - 3)
-    if freedom < 6:
-        return None
+    apart = float(((centers[use] - centers[use].mean(axis=0)) ** 2).sum())
     variance = float((residual**2).sum()) / freedom
     covariance = np.linalg.pinv(design[use].T @ design[use]) * variance
     slopes = solution[1:].T
@@ -289,9 +313,18 @@ def _plane(found: list[tuple[Floats, Disk]], scan: Scan) -> Descan | None:
     return Descan(
         descan_px=tuple(float(v) for v in slopes.ravel()),  # type: ignore[arg-type]
         center_px=(float(solution[0, 0]), float(solution[0, 1])),
-        radius_px=float(np.median([disk.radius_px for _, disk in found])),
+        radius_px=radius,
         range_px=max(ways),
         error_px=float(np.sqrt(at_corner**2 @ np.diag(covariance))),
-        significance=float((ways_apart / uncertain).max()),
+        significance=_normal((ways_apart / uncertain).max(), freedom),
+        explained=1 - float((residual**2).sum() / max(apart, 1e-12)),
         tiles=int(use.sum()),
     )
+
+
+def _normal(deviations: float, freedom: int) -> float:
+    """Standard deviations as if they were known exactly, of such as are estimated from few data."""
+    from scipy import stats
+
+    # Far out both are beyond doubt, and their probabilities too small for numbers.
+    return float(min(deviations, stats.norm.isf(max(stats.t.sf(deviations, freedom), 1e-300))))

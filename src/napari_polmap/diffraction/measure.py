@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
-from napari_polmap.diffraction.descan import quick_descan
+from napari_polmap.diffraction.descan import Descan, quick_descan
 from napari_polmap.diffraction.disk import measure_disk
 from napari_polmap.diffraction.lattice import find_lattice
 from napari_polmap.diffraction.part_images import iter_part_images, middle_region
@@ -71,6 +71,10 @@ def _with_disk(scan: Scan, warnings: list[str]) -> Calibration:
     try:
         disk = measure_disk(mean_pattern(scan, warnings), scan.bad_pixels)
     except CalibrationError as error:
+        # A beam that wanders far smears its disk beyond recognition.
+        descan = _descan(scan)
+        if descan is not None:
+            return _following(scan, descan, warnings)
         warnings.append(str(error))
         hint = scan.metadata.get("axes_center_px")
         if hint is None or not all(
@@ -85,12 +89,15 @@ def _with_disk(scan: Scan, warnings: list[str]) -> Calibration:
 
 def _with_descan(scan: Scan, warnings: list[str]) -> Calibration:
     """The descan where there clearly is one, with the disk as it is without it."""
-    calibration = scan.calibration
-    if calibration.radius_px is None or "descan_px" in calibration.sources:
-        return calibration
-    descan = quick_descan(scan)
-    if descan is None:
-        return calibration
+    descan = None if scan.calibration.radius_px is None else _descan(scan)
+    return scan.calibration if descan is None else _following(scan, descan, warnings)
+
+
+def _descan(scan: Scan) -> Descan | None:
+    return None if "descan_px" in scan.calibration.sources else quick_descan(scan)
+
+
+def _following(scan: Scan, descan: Descan, warnings: list[str]) -> Calibration:
     warnings.append(
         f"The beam wanders {descan.range_px:.2g} pixels over the scan "
         f"({descan.range_px / descan.radius_px:.0%} of the disk's radius); this descan is measured "
@@ -99,9 +106,9 @@ def _with_descan(scan: Scan, warnings: list[str]) -> Calibration:
     values: dict[str, Any] = {"descan_px": descan.descan_px}
     for name, value in (("center_px", descan.center_px), ("radius_px", descan.radius_px)):
         # In the mean pattern the disk is smeared.
-        if calibration.sources.get(name) == "measured":
+        if scan.calibration.sources.get(name, "measured") == "measured":
             values[name] = value
-    return calibration.updated("measured", **values)
+    return scan.calibration.updated("measured", **values)
 
 
 def mean_pattern(scan: Scan, warnings: list[str]) -> npt.NDArray[np.float64]:
