@@ -135,18 +135,14 @@ def check_filters(dataset: Any) -> None:
     """
     missing = _missing_filters(dataset)
     if missing:
-        try:
-            import hdf5plugin  # noqa: F401  (registers its filters)
-        except ImportError:
-            pass
-        else:
-            missing = _missing_filters(dataset)
+        import hdf5plugin  # noqa: F401  (registers its filters)
+
+        missing = _missing_filters(dataset)
     if missing:
         names = " and ".join(missing)
         raise ScanError(
             f"{dataset.name} in {dataset.file.filename} is compressed with {names}, which cannot "
-            "be read here; install the package hdf5plugin (pip install hdf5plugin), or save the "
-            "data with gzip."
+            "be read here; save the data with gzip."
         )
 
 
