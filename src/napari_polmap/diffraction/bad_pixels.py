@@ -30,7 +30,7 @@ _LIT = 0.3
 _BRIGHT = 2.0
 _RESTLESS = 4.0
 """How far a noisy pixel's variance stands above its neighbors'."""
-_ALONE = 0.05
+_ALONE = 0.06
 """Share of a pixel's excess that its neighbors have where it is light: no lens is sharper."""
 _LINE_SHARE = 0.9
 """Of a row's lit pixels that are dark (or too bright, or copies) where the row is a gap."""
@@ -184,23 +184,27 @@ def _ranks(values: Floats, skip: Bools) -> tuple[Floats, Floats, Floats]:
     return ranks[0], ranks[1], ranks[2]
 
 
-def _beside(values: Floats, skip: Bools, around: Floats, rank: int) -> Floats:
-    """The eight direct neighbors' value of a rank; the surroundings' value where one is unknown."""
+_BESIDE = np.pad(np.zeros((1, 1), bool), 1, constant_values=True)
+_BEYOND = np.pad(np.zeros((3, 3), bool), 1, constant_values=True)
+"""The eight direct neighbors, and the sixteen pixels around them."""
+
+
+def _rank(values: Floats, skip: Bools, around: Floats, which: Bools, rank: int) -> Floats:
+    """A rank of some of a pixel's neighbors; the surroundings' value where one is unknown."""
     from scipy import ndimage
 
-    ring = np.ones((3, 3), bool)
-    ring[1, 1] = False
     filled = np.where(skip, around, values)
-    return np.asarray(ndimage.rank_filter(filled, rank, footprint=ring, mode="nearest"))
+    return np.asarray(ndimage.rank_filter(filled, rank, footprint=which, mode="nearest"))
 
 
 def _alone(values: Floats, around: Floats, skip: Bools) -> Bools:
-    """Where direct neighbors share little of a pixel's excess over its surroundings.
+    """Where direct neighbors share little of a pixel's excess over what lies beyond them.
 
-    The third brightest of the eight tells: bad pixels come in twos and threes.
+    The third brightest tells: bad pixels come in twos and threes.
     """
-    near = _beside(values, skip, around, 5)
-    return np.asarray((near - around) < _ALONE * (values - around))
+    beside = _rank(values, skip, around, _BESIDE, 5)
+    beyond = _rank(values, skip, around, _BEYOND, 13)
+    return np.asarray((beside - beyond) < _ALONE * (values - beyond))
 
 
 def _single(half: _Statistics, skip: Bools) -> tuple[Bools, Bools, Bools]:
@@ -210,7 +214,7 @@ def _single(half: _Statistics, skip: Bools) -> tuple[Bools, Bools, Bools]:
     with np.errstate(invalid="ignore"):
         enough = middle / half.least > _LEAST_COUNTS
         # What is dark between lattice spots has dark neighbors.
-        enough &= _beside(half.mean, skip, middle, 2) > _LIT * middle
+        enough &= _rank(half.mean, skip, middle, _BESIDE, 2) > _LIT * middle
         silent = (half.mean < _SILENT * middle) | (half.variance < _SILENT**2 * middle_variance)
         error = np.sqrt(np.maximum(low_variance, half.gain * np.maximum(low, half.least)))
         dim = low - half.mean > _SURE * error / np.sqrt(half.number)
