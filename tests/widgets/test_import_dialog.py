@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -466,11 +467,14 @@ def test_gigabytes_never_hold_the_window_up(
 def test_files_of_instruments(
     window: Window,
     open_dialog: Callable[..., ImportDialog],
+    tmp_path: Path,
     name: str,
     shape: tuple[int, ...],
     known: str,
 ) -> None:
-    dialog = open_dialog(REAL / name)
+    # A copy: what is chosen is kept beside the file.
+    folder = shutil.copytree((REAL / name).parent, tmp_path / "real")
+    dialog = open_dialog(folder / Path(name).name)
     assert known in dialog.facts.text()
     assert dialog.preview.scan.shape == shape
     assert dialog.preview.image.shape == shape[:2]
