@@ -62,7 +62,57 @@ def test_calibration_error_of_two_bins_by_hand():
 
 def test_confidences_at_an_edge_fall_into_the_lower_bin():
     table = metrics.reliability([0.0, 0.5, 0.51, 1.0], [True] * 4, bins=2)
-    np.testing.assert_array_equal(table.count, [2, 2])
+    assert [row[2] for row in table] == [2, 2]
+
+
+def test_reliability_rows_hold_limits_counts_and_means():
+    table = metrics.reliability([0.2, 0.4, 0.9], [True, False, True], bins=4)
+    assert [row[:3] for row in table] == [
+        [0, 0.25, 1],
+        [0.25, 0.5, 1],
+        [0.5, 0.75, 0],
+        [0.75, 1, 1],
+    ]
+    assert [row[3:] for row in table] == [[0.2, 1.0], [0.4, 0.0], [None, None], [0.9, 1.0]]
+
+
+def test_confusion_counts_true_against_predicted():
+    counts = metrics.confusion_matrix([0, 0, 1, 2], [0, 1, 1, 0], 3)
+    np.testing.assert_array_equal(counts, [[1, 1, 0], [0, 1, 0], [1, 0, 0]])
+
+
+def test_confusion_of_several_right_directions():
+    allowed = np.zeros((3, 4), dtype=bool)
+    allowed[:, [1, 3]] = True
+    counts = metrics.confusion_matrix(allowed, [3, 1, 0], 4)
+    assert counts[3, 3] == counts[1, 1] == counts[1, 0] == 1
+    assert counts.sum() == 3
+
+
+def test_mean_angular_error_leaves_out_what_has_no_angle():
+    directions = DirectionSet(("a", "b", "vacuum"), (0.0, 90.0, None))
+    error = metrics.mean_angular_error_deg([0, 1, 2], [1, 1, 0], directions)
+    assert error == pytest.approx(45.0)
+    assert np.isnan(metrics.mean_angular_error_deg([2], [0], directions))
+
+
+def test_accuracy_by_condition_of_few_values():
+    rows = metrics.by_condition([10, 50, 10, np.nan], [True, False, False, True])
+    assert rows == [[10.0, 10.0, 2, 0.5], [50.0, 50.0, 1, 0.0]]
+
+
+def test_accuracy_by_condition_in_bins():
+    values = np.arange(100.0)
+    rows = metrics.by_condition(values, values < 50)
+    assert [row[2] for row in rows] == [17, 16, 17, 16, 17, 17]
+    assert rows[0] == [0.0, 16.5, 17, 1.0]
+    assert rows[-1][1] == 99.0
+    assert sum(row[2] * row[3] for row in rows) == 50
+    wide = metrics.by_condition(np.geomspace(1, 1e6, 60), np.ones(60, bool))
+    assert len(wide) == 6
+    assert wide[0][1] == pytest.approx(10.0)
+    given = metrics.by_condition([0, 1, 2, 3, 9], [True] * 5, edges=[1, 2, 3])
+    assert given == [[1.0, 2.0, 1, 1.0], [2.0, 3.0, 2, 1.0]]
 
 
 def test_calibrated_predictions_have_a_small_error():
