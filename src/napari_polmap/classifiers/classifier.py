@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.classifiers.context import Context
-from napari_polmap.classifiers.features import Floats
 from napari_polmap.classifiers.models import Model
+from napari_polmap.classifiers.models.features import Floats
 from napari_polmap.diffraction.operators import BeamOperators
 from napari_polmap.diffraction.preprocessing import Preprocessing, minmax, percentile_center
 from napari_polmap.diffraction.windows import Window

@@ -135,7 +135,7 @@ def _restore(
         for name, array in arrays.items()
         if name.startswith("model.")
     }
-    model = model_class(settings.pop("kind")).restore(len(directions), settings, model_arrays)
+    model = model_class(settings.pop("kind")).restore(directions, settings, model_arrays)
     reference = Reference(
         class_means=arrays["reference.class_means"],
         vectors=arrays["reference.vectors"].astype(np.float32),

@@ -218,7 +218,9 @@ def _fit(
     if recipe.sampling.symmetry:
         size = recipe.preprocessing.size
         patterns, classes, _ = with_symmetry(patterns, classes, directions, size)
-    estimator = model_class(model)(len(directions), seed=seed, **recipe.settings)
+    estimator = model_class(model)(
+        directions, size=recipe.preprocessing.size, seed=seed, **recipe.settings
+    )
     return estimator.fit(patterns, classes)
 
 

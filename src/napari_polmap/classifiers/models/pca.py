@@ -2,53 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import math
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_polmap.classifiers.features import Floats, PcaFeatures
-from napari_polmap.errors import ClassifierError
+from napari_polmap.classifiers.models.base import Augment, Classes, FitProgress, cross_entropy
+from napari_polmap.classifiers.models.features import Floats, PcaFeatures
+from napari_polmap.directions import DirectionSet
 
 _CHUNK = 4096
 
 
-class Model(Protocol):
-    """What a classifier's model offers, in scikit-learn's manner."""
+@dataclass
+class _PcaModel:
+    """What the models on principal components share: they learn in one step."""
 
-    kind: str
-    features: PcaFeatures
+    directions: DirectionSet
+    _: KW_ONLY
+    size: int
+    seed: int = 0
+    features: PcaFeatures = field(init=False)
 
-    def fit(self, patterns: Floats, directions: npt.NDArray[np.intp]) -> Model:
-        """Learn from normalized patterns ``(n, f)`` and class indices ``(n,)``."""
-        ...
+    def fit(self: Fitted, patterns: Floats, directions: Classes) -> Fitted:
+        """Learn from normalized patterns ``(n, size * size)`` and class indices ``(n,)``."""
+        self._learn(patterns, directions)
+        return self
+
+    def iter_fit(
+        self: Fitted,
+        patterns: Floats,
+        directions: Classes,
+        *,
+        augment: Augment | None = None,
+        validation: tuple[Floats, Classes] | None = None,
+        checkpoint: Path | None = None,  # noqa: ARG002
+        stop: Callable[[], bool] | None = None,  # noqa: ARG002
+    ) -> Generator[FitProgress, None, Fitted]:
+        """`fit` that yields once, at its end; there is nothing to stop or to go on from."""
+        if augment is not None:
+            patterns, directions = augment(patterns, directions, np.random.default_rng(self.seed))
+        self._learn(patterns, directions)
+        if validation is None:
+            yield FitProgress(1, 1, 1, 1)
+            return self
+        probabilities = self.predict_proba(validation[0])
+        accuracy = float((probabilities.argmax(axis=1) == validation[1]).mean())
+        loss = cross_entropy(probabilities, validation[1])
+        yield FitProgress(1, 1, 1, 1, validation_loss=loss, validation_accuracy=accuracy)
+        return self
 
     def predict_proba(self, patterns: Floats) -> Floats:
-        """Probabilities ``(n, n_directions)`` of normalized patterns ``(n, f)``."""
-        ...
+        """Probabilities ``(n, n_directions)`` of normalized patterns ``(n, size * size)``."""
+        return self.predict_components(self.features.project(patterns))
 
     def predict_components(self, components: Floats) -> Floats:
-        """Probabilities from the linear components ``(n, k)`` of `features`."""
-        ...
+        """Probabilities from the linear components ``(n, k)``."""
+        raise NotImplementedError
 
-    def settings(self) -> dict[str, Any]:
-        """Plain values for the classifier's file."""
-        ...
+    def _learn(self, patterns: Floats, directions: Classes) -> None:
+        raise NotImplementedError
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Arrays for the classifier's file."""
-        ...
+
+Fitted = TypeVar("Fitted", bound=_PcaModel)
+
+
+def _with_size(
+    settings: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, Any]:
+    """Settings of a file; the first files did not tell the size."""
+    return {"size": math.isqrt(arrays["projection"].shape[1]), **settings}
 
 
 @dataclass
-class PcaKnn:
+class PcaKnn(_PcaModel):
     """Principal components and k nearest neighbors (Martinc et al. 2026: 20 components, k = 5).
 
     Parameters
     ----------
-    n_directions : int
+    directions : DirectionSet
+    size : int
+        Patterns are ``size * size`` pixels in a row.
     components : int
         Principal components of the standardized pixels.
     neighbors : int
@@ -56,25 +94,16 @@ class PcaKnn:
     seed : int
     """
 
-    n_directions: int
     components: int = 20
     neighbors: int = 5
-    seed: int = 0
-    features: PcaFeatures = field(init=False)
     points_: Floats = field(init=False)
     classes_: npt.NDArray[np.uint8] = field(init=False)
     kind = "pca-knn"
 
-    def fit(self, patterns: Floats, directions: npt.NDArray[np.intp]) -> PcaKnn:
-        """Learn from normalized patterns ``(n, f)`` and class indices ``(n,)``."""
+    def _learn(self, patterns: Floats, directions: Classes) -> None:
         self.features = PcaFeatures.fit_plain(patterns, self.components, self.seed)
         self.points_ = self.features.project(patterns).astype(np.float32)
         self.classes_ = directions.astype(np.uint8)
-        return self
-
-    def predict_proba(self, patterns: Floats) -> Floats:
-        """Probabilities ``(n, n_directions)`` of normalized patterns ``(n, f)``."""
-        return self.predict_components(self.features.project(patterns))
 
     def predict_components(self, components: Floats) -> Floats:
         """Probabilities from the linear components ``(n, k)``."""
@@ -82,7 +111,7 @@ class PcaKnn:
 
         count = min(self.neighbors, len(self.points_))
         search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(self.points_)
-        probabilities = np.zeros((len(components), self.n_directions), np.float32)
+        probabilities = np.zeros((len(components), len(self.directions)), np.float32)
         for start in range(0, len(components), _CHUNK):
             part = slice(start, start + _CHUNK)
             distance, index = search.kneighbors(components[part])
@@ -93,7 +122,12 @@ class PcaKnn:
 
     def settings(self) -> dict[str, Any]:
         """Plain values for the classifier's file."""
-        return {"components": self.components, "neighbors": self.neighbors, "seed": self.seed}
+        return {
+            "size": self.size,
+            "components": self.components,
+            "neighbors": self.neighbors,
+            "seed": self.seed,
+        }
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Arrays for the classifier's file."""
@@ -101,22 +135,27 @@ class PcaKnn:
 
     @classmethod
     def restore(
-        cls, n_directions: int, settings: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+        cls,
+        directions: DirectionSet,
+        settings: Mapping[str, Any],
+        arrays: Mapping[str, npt.NDArray[Any]],
     ) -> PcaKnn:
         """Inverse of `settings` and `arrays`."""
-        model = cls(n_directions, **settings)
+        model = cls(directions, **_with_size(settings, arrays))
         model.features = PcaFeatures(arrays["projection"], arrays["offset"])
         model.points_, model.classes_ = arrays["points"], arrays["classes"]
         return model
 
 
 @dataclass
-class PcaLda:
+class PcaLda(_PcaModel):
     """Components by parity and a linear discriminant with shrinkage (Ledoit and Wolf 2004).
 
     Parameters
     ----------
-    n_directions : int
+    directions : DirectionSet
+    size : int
+        Patterns are ``size * size`` pixels in a row.
     odd, even : int
         Principal components of the antisymmetric and of the symmetric part.
     products : int
@@ -127,19 +166,15 @@ class PcaLda:
     seed : int
     """
 
-    n_directions: int
     odd: int = 32
     even: int = 24
     products: int = 12
     shrinkage: float | str = "auto"
-    seed: int = 0
-    features: PcaFeatures = field(init=False)
     weights_: Floats = field(init=False)
     intercept_: Floats = field(init=False)
     kind = "pca-lda"
 
-    def fit(self, patterns: Floats, directions: npt.NDArray[np.intp]) -> PcaLda:
-        """Learn from normalized patterns ``(n, f)`` and class indices ``(n,)``."""
+    def _learn(self, patterns: Floats, directions: Classes) -> None:
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
         self.features = PcaFeatures.fit_parity(
@@ -152,15 +187,10 @@ class PcaLda:
         if len(discriminant.classes_) == 2:  # scikit-learn keeps one row for two classes
             weights = np.concatenate([-weights / 2, weights / 2])
             intercept = np.concatenate([-intercept / 2, intercept / 2])
-        self.weights_ = np.zeros((self.n_directions, expanded.shape[1]), np.float32)
-        self.intercept_ = np.full(self.n_directions, -1e4, np.float32)
+        self.weights_ = np.zeros((len(self.directions), expanded.shape[1]), np.float32)
+        self.intercept_ = np.full(len(self.directions), -1e4, np.float32)
         self.weights_[discriminant.classes_] = weights
         self.intercept_[discriminant.classes_] = intercept
-        return self
-
-    def predict_proba(self, patterns: Floats) -> Floats:
-        """Probabilities ``(n, n_directions)`` of normalized patterns ``(n, f)``."""
-        return self.predict_components(self.features.project(patterns))
 
     def predict_components(self, components: Floats) -> Floats:
         """Probabilities from the linear components ``(n, k)``."""
@@ -172,6 +202,7 @@ class PcaLda:
     def settings(self) -> dict[str, Any]:
         """Plain values for the classifier's file."""
         return {
+            "size": self.size,
             "odd": self.odd,
             "even": self.even,
             "products": self.products,
@@ -187,31 +218,15 @@ class PcaLda:
 
     @classmethod
     def restore(
-        cls, n_directions: int, settings: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+        cls,
+        directions: DirectionSet,
+        settings: Mapping[str, Any],
+        arrays: Mapping[str, npt.NDArray[Any]],
     ) -> PcaLda:
         """Inverse of `settings` and `arrays`."""
-        model = cls(n_directions, **settings)
+        model = cls(directions, **_with_size(settings, arrays))
         model.features = PcaFeatures(
             arrays["projection"], arrays["offset"], model.odd, model.products
         )
         model.weights_, model.intercept_ = arrays["weights"], arrays["intercept"]
         return model
-
-
-MODELS: dict[str, type[PcaKnn] | type[PcaLda]] = {"pca-knn": PcaKnn, "pca-lda": PcaLda}
-"""Models by their names on the command line."""
-
-
-def model_class(kind: str) -> type[PcaKnn] | type[PcaLda]:
-    """The class of a model's name.
-
-    Raises
-    ------
-    ClassifierError
-        If there is no such model.
-    """
-    if kind not in MODELS:
-        raise ClassifierError(
-            f"There is no model {kind!r}; the models here are {', '.join(MODELS)}."
-        )
-    return MODELS[kind]
