@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from napari_polmap.metrics import (
     is_right,
     selective_accuracy,
 )
+from napari_polmap.steps import finish
 
 
 def evaluate(
@@ -34,12 +35,42 @@ def evaluate(
     Parameters
     ----------
     classifier : Classifier
+    dataset, window, threshold, force
+        See `iter_evaluate`.
+    progress : callable, optional
+        Called with the scans done and their number.
+
+    Returns
+    -------
+    dict
+        See `iter_evaluate`.
+    """
+    steps = iter_evaluate(classifier, dataset, window=window, threshold=threshold, force=force)
+    return finish(steps, None if progress is None else lambda step: progress(*step))
+
+
+def iter_evaluate(
+    classifier: Classifier,
+    dataset: LabelledDataset | str | Path,
+    *,
+    window: float | None = None,
+    threshold: float | None = None,
+    force: bool = False,
+) -> Generator[tuple[int, int], None, dict[str, Any]]:
+    """Evaluate a classifier scan by scan.
+
+    Parameters
+    ----------
+    classifier : Classifier
     dataset : LabelledDataset, str or Path
         Labelled scans, or the TOML file that lists them.
     window, threshold, force
         See `iter_classify`.
-    progress : callable, optional
-        Called with the scans done and their number.
+
+    Yields
+    ------
+    (int, int)
+        The scans done and their number.
 
     Returns
     -------
@@ -89,8 +120,7 @@ def evaluate(
         )
         confidences.append(confidence)
         rights.append(right)
-        if progress is not None:
-            progress(index + 1, len(dataset.scans))
+        yield index + 1, len(dataset.scans)
     right, confidence = np.concatenate(rights), np.concatenate(confidences)
     if not len(right):
         raise DatasetError(
