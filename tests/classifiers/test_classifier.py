@@ -9,7 +9,7 @@ import pytest
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.classifiers import Classifier
-from napari_polmap.classifiers.classifier import ProbabilityCalibration
+from napari_polmap.classifiers.probabilities import ProbabilityCalibration
 from napari_polmap.diffraction.operators import BeamOperators
 from napari_polmap.diffraction.preprocessing import Preprocessing, minmax, percentile_center
 from napari_polmap.scan import Scan

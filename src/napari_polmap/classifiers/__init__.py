@@ -1,6 +1,6 @@
 """Classifiers: models with their preprocessing, window, calibration and card; training, files."""
 
-from napari_polmap.classifiers.classifier import BlockPrediction, Classifier, Halo
+from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.classifiers.files import read_classifier, save_classifier
 from napari_polmap.classifiers.library import (
     Entry,
@@ -10,6 +10,7 @@ from napari_polmap.classifiers.library import (
     remove_classifier,
     rename_classifier,
 )
+from napari_polmap.classifiers.predictor import BlockPrediction, Halo
 from napari_polmap.classifiers.training import TrainingProgress, iter_train, train
 
 __all__ = [

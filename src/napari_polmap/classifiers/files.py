@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_polmap.classifiers.classifier import Classifier, ProbabilityCalibration, Reference
+from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.classifiers.context import Context
-from napari_polmap.classifiers.models import model_class
+from napari_polmap.classifiers.models import PcaFeatures, model_class
+from napari_polmap.classifiers.probabilities import ProbabilityCalibration
+from napari_polmap.classifiers.reference import Reference
 from napari_polmap.diffraction.preprocessing import Preprocessing
 from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import ClassifierError, PolmapError, reason, unwritable
@@ -43,6 +45,8 @@ def save_classifier(classifier: Classifier, path: str | Path) -> Path:
         "reference.mean": reference.mean,
         "reference.whitening": reference.whitening,
     }
+    if reference.features is not None:
+        arrays |= {f"reference.{n}": array for n, array in reference.features.arrays().items()}
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -143,6 +147,9 @@ def _restore(
         mean=arrays["reference.mean"],
         whitening=arrays["reference.whitening"],
         novelty_scale=float(header["novelty_scale"]),
+        features=PcaFeatures(arrays["reference.projection"], arrays["reference.offset"])
+        if "reference.projection" in arrays
+        else None,
     )
     context = header["context"]
     return Classifier(

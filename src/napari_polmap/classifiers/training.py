@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_polmap.classifiers.classifier import Classifier, ProbabilityCalibration, Reference
+from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.classifiers.context import Context
 from napari_polmap.classifiers.matching import TOLERANCES, overlap
 from napari_polmap.classifiers.models import Model, model_class
+from napari_polmap.classifiers.probabilities import ProbabilityCalibration
+from napari_polmap.classifiers.reference import Reference
 from napari_polmap.classifiers.samples import Sampler, Sampling, with_symmetry
 from napari_polmap.diffraction.preprocessing import Preprocessing
 from napari_polmap.directions import DirectionSet

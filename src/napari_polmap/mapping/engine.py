@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.analysis.defects import robust_z
-from napari_polmap.classifiers.classifier import BlockPrediction, Classifier
+from napari_polmap.classifiers.classifier import Classifier
+from napari_polmap.classifiers.predictor import BlockPrediction
 from napari_polmap.diffraction.measure import check_data
 from napari_polmap.directions import NOT_COMPUTED
 from napari_polmap.errors import MapError, ScanError

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from napari_polmap.analysis.defects import DefectScorer
 from napari_polmap.calibration import Calibration
-from napari_polmap.classifiers.classifier import BlockPrediction, Classifier, Predictor
+from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.classifiers.matching import mismatches, step_warning, unknowns
+from napari_polmap.classifiers.predictor import BlockPrediction, Predictor
 from napari_polmap.errors import CalibrationError, ClassifierMismatchError
 from napari_polmap.scan import CHUNK_BYTES, Scan
 
