@@ -30,7 +30,7 @@ from napari_polmap.simulation.sections import (
     WallSpec,
 )
 
-_SECTIONS: Mapping[str, type[Any]] = {
+SECTIONS: Mapping[str, type[Any]] = {
     "crystal": CrystalSpec,
     "directions": DirectionsSpec,
     "specimens": SpecimensSpec,
@@ -41,7 +41,9 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "numerics": NumericsSpec,
     "output": OutputSpec,
 }
-_INNER = {"scene.wall": WallSpec, "scene.defects": DefectSpec}
+"""The sections of a description by name."""
+INNER: Mapping[str, type[Any]] = {"scene.wall": WallSpec, "scene.defects": DefectSpec}
+"""Sections within a section."""
 _SEEDS = (("specimens", "sets"), ("scene", "seeds"))
 
 
@@ -165,9 +167,9 @@ def spec_from(values: Mapping[str, Any], root: Path | None = None, name: str = "
     for key, value in values.items():
         if key == "name":
             continue
-        if key not in _SECTIONS:
-            raise PolmapError(unknown("The description", key, ["name", *_SECTIONS]))
-        sections[key] = read_section(_SECTIONS[key], value, key)
+        if key not in SECTIONS:
+            raise PolmapError(unknown("The description", key, ["name", *SECTIONS]))
+        sections[key] = read_section(SECTIONS[key], value, key)
     if "crystal" not in sections:
         raise PolmapError("The description has no [crystal]; say what is simulated.")
     title = values.get("name", name)
@@ -179,7 +181,7 @@ def spec_from(values: Mapping[str, Any], root: Path | None = None, name: str = "
 def field_table() -> list[FieldRow]:
     """All fields of a description, section by section."""
     rows = [FieldRow("", "name", "a text", "the file's name", "Name of the data set.")]
-    for name, section in {**_SECTIONS, **_INNER}.items():
+    for name, section in {**SECTIONS, **INNER}.items():
         rows += rows_of(section, name)
     return rows
 
@@ -188,7 +190,7 @@ def field_text() -> str:
     """The table of all fields as Markdown."""
     lines: list[str] = []
     section: str | None = None
-    about = {name: part.__doc__ for name, part in {**_SECTIONS, **_INNER}.items()}
+    about = {name: part.__doc__ for name, part in {**SECTIONS, **INNER}.items()}
     for row in field_table():
         if row.section != section:
             section = row.section
