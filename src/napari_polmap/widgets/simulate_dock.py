@@ -1,0 +1,89 @@
+"""The dock "Simulate": crystal, directions, microscope, ranges; preview, estimate and run."""
+
+# ruff: noqa: N802  Qt names its own methods
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from weakref import ref
+
+import napari.viewer
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_polmap.viewer.simulation_values import SimulationValues
+
+_WIDTH, _LEAST_WIDTH = 420, 400
+
+
+class SimulateDock(QWidget):
+    """Describes a simulation, shows what it is going to be, runs it and opens what it made.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    dataset_ready = Signal(object)
+    """Path of a simulated labelled data set that the user wants to train on."""
+
+    # napari passes the viewer where the annotation reads exactly so.
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("polmap-simulate")
+        self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
+        self.values = SimulationValues()
+        self._build()
+
+    def _build(self) -> None:
+        inner = QWidget()
+        self.column = QVBoxLayout(inner)
+        self.column.setContentsMargins(2, 2, 6, 2)
+        self.column.setSpacing(2)
+        self.column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll, 1)
+        self.setMinimumWidth(_LEAST_WIDTH)
+
+    def fill(self, values: Mapping[str, Any], root: Path | None = None) -> None:
+        """Show another description.
+
+        Parameters
+        ----------
+        values : mapping
+            Sections and fields, as for `napari_polmap.simulation.spec.spec_from`.
+        root : Path, optional
+            Folder that files are named from.
+
+        Raises
+        ------
+        PolmapError
+            If a field is unknown, missing or impossible; nothing is changed then.
+        """
+        self.values.fill(values, root)
+
+    def spec_values(self) -> dict[str, Any]:
+        """The description that is shown, as `fill` takes it."""
+        return copy.deepcopy(self.values.values)
+
+    def sizeHint(self) -> QSize:
+        """Qt: as wide as the labels need."""
+        return QSize(_WIDTH, 900)
+
+    def event(self, event: QEvent) -> bool:
+        """Qt: end the background work when the dock is taken out of the window."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.close_dock()
+        return super().event(event)
+
+    def close_dock(self) -> None:
+        """End the background work and stop listening."""
