@@ -187,6 +187,18 @@ class Calibration:
             return self.semi_angle_mrad / self.radius_px
         return self.mrad_per_pixel
 
+    @property
+    def reciprocal_px(self) -> float | None:
+        """Distance λ/a of neighboring diffracted disks in detector pixels, if all for it is known.
+
+        It is R λ/(a α), so that it needs voltage, lattice period and the disk's radius and
+        semi-angle (or the detector pixel in mrad in place of these).
+        """
+        pixel = self.disk_mrad_per_pixel
+        if self.energy_kv is None or self.lattice_nm is None or pixel is None:
+            return None
+        return electron_wavelength_nm(self.energy_kv) / self.lattice_nm * 1e3 / pixel
+
     def center_at(
         self, rows: npt.ArrayLike, columns: npt.ArrayLike, scan_shape: tuple[int, int]
     ) -> npt.NDArray[np.float64]:

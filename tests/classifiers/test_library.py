@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from napari_polmap.classifiers import (
     rename_classifier,
     save_classifier,
 )
+from napari_polmap.classifiers.files import read_card
+from napari_polmap.classifiers.library import suggest_classifier
 from napari_polmap.errors import ClassifierError
+from tests.synthetic import CALIBRATION
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +34,21 @@ def test_default_is_bundled() -> None:
     assert default.path == entry.path
     assert default.card["energy_kv"] == pytest.approx(200)
     assert len(default.directions) == 8
+
+
+def test_suggests_an_installed_classifier_that_applies(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    unlike = replace(classifier, card={**classifier.card, "energy_kv": 80.0, "overlap": None})
+    scan = CALIBRATION.updated("user", energy_kv=80.0)
+    assert suggest_classifier(scan) is None
+    entry = add_classifier(save_classifier(unlike, tmp_path / "mine.safetensors"))
+    assert suggest_classifier(scan) == entry
+    assert suggest_classifier(scan, instead_of=entry.path) is None
+    assert suggest_classifier(scan.updated("user", energy_kv=None)) is None
+    assert read_card(entry.path) == unlike.card
+    entry.path.write_bytes(b"damaged")
+    assert suggest_classifier(scan) is None
 
 
 def test_add_rename_remove(classifier: Classifier, tmp_path: Path) -> None:

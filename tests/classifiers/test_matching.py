@@ -14,6 +14,12 @@ CARD = {
     "overlap": overlap(200, 24, 0.397),
     "step_nm": [0.002, 0.056],
 }
+NANOBEAM = {
+    "energy_kv": 200.0,
+    "semi_angle_mrad": [1.0, 3.0],
+    "lattice_nm": 0.397,
+    "crop_unit": "lattice",
+}
 
 
 def test_wavelength_and_overlap() -> None:
@@ -54,3 +60,26 @@ def test_step_beyond_the_range_is_told() -> None:
     assert step_warning(CARD, Calibration()) is None
     assert "0.08 nm" in str(step_warning(CARD, CALIBRATION.updated("user", step_nm=0.08)))
     assert mismatches(CARD, CALIBRATION.updated("user", step_nm=0.08)) == []
+
+
+@pytest.mark.parametrize("semi_angle", [0.95, 1.0, 2.2, 3.0, 3.2])
+def test_a_range_of_semi_angles_and_any_step(semi_angle: float) -> None:
+    scan = CALIBRATION.updated("user", semi_angle_mrad=semi_angle, step_nm=5.0)
+    assert mismatches(NANOBEAM, scan) == []
+    assert step_warning(NANOBEAM, scan) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "semi-angle is 24 mrad, but the classifier was trained for 1 to 3 mrad"),
+        ({"semi_angle_mrad": 0.5}, "semi-angle is 0.5 mrad"),
+        ({"semi_angle_mrad": 2.0, "lattice_nm": 0.55}, "lattice period is 0.55 nm"),
+        ({"semi_angle_mrad": 2.0, "energy_kv": 300.0}, "voltage is 300 kV"),
+    ],
+)
+def test_nanobeam_card_refuses_what_it_was_not_made_for(
+    values: dict[str, float], words: str
+) -> None:
+    (sentence,) = mismatches(NANOBEAM, CALIBRATION.updated("user", **values))
+    assert words in sentence

@@ -158,3 +158,59 @@ def test_not_turned_but_undistorted() -> None:
     axis = (np.arange(32) - 15.5) / 16 * 1.3 * 24
     assert (seen.sum(0) * axis).sum() / seen.sum() == pytest.approx(10 / 1.1**0.5, abs=0.1)
     assert (seen.sum(1) * axis).sum() / seen.sum() == pytest.approx(0, abs=0.1)
+
+
+def _disks(calibration: Calibration, shape: tuple[int, int]) -> np.ndarray:
+    """Disks of radius R with their neighbors of the square lattice; one is brighter."""
+    assert calibration.radius_px is not None
+    assert calibration.center_px is not None
+    assert calibration.reciprocal_px is not None
+    ky, kx = np.indices(shape) - np.array(calibration.center_px)[:, None, None]
+    pattern = np.zeros(shape)
+    for row in (-1, 0, 1):
+        for column in (-1, 0, 1):
+            distance = np.hypot(
+                ky - row * calibration.reciprocal_px, kx - column * calibration.reciprocal_px
+            )
+            weight = 1 + ((row, column) == (-1, 1))
+            pattern += weight * np.clip(calibration.radius_px + 0.5 - distance, 0, 1)
+    return pattern[None]
+
+
+@pytest.mark.parametrize("semi_angle", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("pixel", [0.1, 0.23])
+def test_crop_in_lattice_units_finds_disks_at_the_same_places(
+    semi_angle: float, pixel: float
+) -> None:
+    calibration = Calibration(
+        center_px=(120.3, 118.8),
+        radius_px=semi_angle / pixel,
+        energy_kv=200.0,
+        semi_angle_mrad=semi_angle,
+        lattice_nm=0.397,
+    )
+    # 2.508 pm / 0.397 nm = 6.317 mrad.
+    assert calibration.reciprocal_px == pytest.approx(6.317 / pixel, rel=1e-3)
+    nanobeam = Preprocessing(size=30, extent=1.5, unit="lattice")
+    seen = nanobeam.operator(calibration, (240, 240)).apply(_disks(calibration, (240, 240)))
+    cells = seen.reshape(3, 10, 3, 10)
+    shares = cells.sum((1, 3)) / cells.sum() * 10
+    np.testing.assert_allclose(shares, [[1, 1, 2], [1, 1, 1], [1, 1, 1]], rtol=0.02)
+    axis = np.arange(10) - 4.5
+    for profiles in (cells.sum((2, 3)), cells.sum((0, 1))):
+        np.testing.assert_allclose(profiles @ axis / profiles.sum(1), 0, atol=0.08)
+
+
+def test_crop_in_lattice_units_names_what_is_missing() -> None:
+    nanobeam = Preprocessing(size=30, extent=1.5, unit="lattice")
+    with pytest.raises(CalibrationError, match="voltage and convergence semi-angle and lattice"):
+        nanobeam.operator(_calibration(), DETECTOR)
+    known = _calibration(energy_kv=200.0, semi_angle_mrad=2.0)
+    with pytest.raises(CalibrationError, match="the scan's lattice period is not known"):
+        nanobeam.operator(known, DETECTOR)
+
+
+def test_older_files_have_crops_in_units_of_the_radius() -> None:
+    values = Preprocessing().to_dict()
+    del values["unit"]
+    assert Preprocessing.from_dict(values) == Preprocessing()

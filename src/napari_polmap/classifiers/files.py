@@ -115,6 +115,27 @@ def read_classifier(path: str | Path) -> Classifier:
         ) from error
 
 
+def read_card(path: str | Path) -> dict[str, Any]:
+    """The card of a classifier file, without its arrays.
+
+    Raises
+    ------
+    ClassifierError
+        If the file is missing or not a classifier.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            size = file.read(8)
+            data = size + file.read(min(int.from_bytes(size, "little"), path.stat().st_size))
+        return dict(_header(data)["card"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClassifierError(
+            f"The card of {path} cannot be read ({error}); check the file, or list the installed "
+            "classifiers with 'polmap classifiers'."
+        ) from error
+
+
 def _header(data: bytes) -> dict[str, Any]:
     """The JSON metadata of a safetensors file: 8 bytes of length, then JSON."""
     length = int.from_bytes(data[:8], "little")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from napari_polmap.calibration import Calibration
 from napari_polmap.classifiers.classifier import Classifier
-from napari_polmap.classifiers.files import read_classifier
+from napari_polmap.classifiers.files import read_card, read_classifier
+from napari_polmap.classifiers.matching import mismatches, unknowns
 from napari_polmap.errors import ClassifierError, reason, unwritable
 
 _SUFFIX = ".safetensors"
@@ -81,6 +84,35 @@ def load_classifier(name_or_path: str | Path) -> Classifier:
     )
 
 
+def suggest_classifier(calibration: Calibration, instead_of: Path | None = None) -> Entry | None:
+    """An installed classifier that applies to a scan, the bundled ones first.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        The scan's; without voltage and semi-angle nothing is suggested.
+    instead_of : Path, optional
+        File of a classifier that is not meant.
+    """
+    for entry in list_classifiers():
+        if instead_of is not None and entry.path == instead_of:
+            continue
+        try:
+            card = _card(entry.path, entry.path.stat().st_mtime_ns)
+        except (OSError, ClassifierError):
+            continue
+        stated = all(card.get(name) is not None for name in ("energy_kv", "semi_angle_mrad"))
+        if stated and not unknowns(card, calibration) and not mismatches(card, calibration):
+            return entry
+    return None
+
+
+@lru_cache(maxsize=256)
+def _card(path: Path, _changed: int) -> Mapping[str, Any]:
+    """A classifier's card; read once as long as the file does not change."""
+    return read_card(path)
+
+
 def add_classifier(path: str | Path) -> Entry:
     """Copy a classifier file into the user's library, under its file name.
 
@@ -146,12 +178,23 @@ def _users(name: str) -> Entry:
     )
 
 
-def _free(name: str) -> Path:
+def check_name(name: str) -> None:
+    """See that a classifier can have a name.
+
+    Raises
+    ------
+    ClassifierError
+        If it cannot.
+    """
     if name in ("", ".", "..", DEFAULT) or Path(name).name != name:
         raise ClassifierError(
             f"{name!r} cannot be a classifier's name; choose one without slashes, other than "
             f"{DEFAULT!r}."
         )
+
+
+def _free(name: str) -> Path:
+    check_name(name)
     if any(entry.name == name for entry in list_classifiers()):
         raise ClassifierError(
             f"A classifier named {name!r} is installed already; rename or remove that first."

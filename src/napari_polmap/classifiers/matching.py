@@ -1,4 +1,10 @@
-"""Does a classifier apply to a scan? Voltage, semi-angle and overlap of the disks must match."""
+"""Does a classifier apply to a scan? Voltage, semi-angle and overlap of the disks must match.
+
+A card may state a range in place of a number. A classifier whose crop is counted in distances of
+the diffracted disks (``crop_unit = "lattice"`` on its card) serves a range of semi-angles, at which
+disks do not overlap: the lattice period is compared in place of the overlap, and steps may be as
+coarse as they like.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +13,14 @@ from typing import Any
 
 from napari_polmap.calibration import Calibration, electron_wavelength_nm
 
-TOLERANCES = {"energy_kv": 0.05, "semi_angle_mrad": 0.08, "overlap": 0.08}
+TOLERANCES = {"energy_kv": 0.05, "semi_angle_mrad": 0.08, "overlap": 0.08, "lattice_nm": 0.05}
 """Relative departures from the card that a classifier's training covers, unless it states its
 own."""
+_COMPARED = (
+    ("energy_kv", "voltage", "kV"),
+    ("semi_angle_mrad", "convergence semi-angle", "mrad"),
+    ("lattice_nm", "lattice period", "nm"),
+)
 _TOO_COARSE = 2.0
 """Times the card's largest step from which single positions no longer tell a direction."""
 
@@ -36,17 +47,18 @@ def mismatches(card: Mapping[str, Any], calibration: Calibration) -> list[str]:
     """
     found = []
     tolerances = {**TOLERANCES, **card.get("tolerances", {})}
-    for name, label, unit in (
-        ("energy_kv", "voltage", "kV"),
-        ("semi_angle_mrad", "convergence semi-angle", "mrad"),
-    ):
-        expected, value = card.get(name), getattr(calibration, name)
-        if expected is None or value is None:
+    separate = card.get("crop_unit") == "lattice"
+    for name, label, unit in _COMPARED:
+        limits, value = _range(card.get(name)), getattr(calibration, name)
+        if limits is None or value is None or (name == "lattice_nm" and not separate):
             continue
-        if abs(value / expected - 1) > tolerances[name]:
+        low, high = limits
+        share = tolerances[name]
+        if not low * (1 - share) <= value <= high * (1 + share):
+            trained = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
             found.append(
                 f"The scan's {label} is {value:.4g} {unit}, but the classifier was trained for "
-                f"{expected:.4g} {unit} (within {tolerances[name]:.0%})."
+                f"{trained} {unit} (within {share:.0%})."
             )
     limits, step = card.get("step_nm"), calibration.step_nm
     if limits is not None and step is not None and step > _TOO_COARSE * limits[1]:
@@ -55,7 +67,7 @@ def mismatches(card: Mapping[str, Any], calibration: Calibration) -> list[str]:
             f"unit cell, which takes steps of at most {limits[1]:.3g} nm."
         )
     known = (calibration.energy_kv, calibration.semi_angle_mrad, calibration.lattice_nm)
-    expected = card.get("overlap")
+    expected = None if separate else card.get("overlap")
     if expected is not None and not found and None not in known:
         value = overlap(*known)  # type: ignore[arg-type]
         if abs(value / expected - 1) > tolerances["overlap"]:
@@ -65,6 +77,14 @@ def mismatches(card: Mapping[str, Any], calibration: Calibration) -> list[str]:
                 f"trained at {expected:.3g} (within {tolerances['overlap']:.0%})."
             )
     return found
+
+
+def _range(value: Any) -> tuple[float, float] | None:
+    """Lowest and highest of what a card states: a number, or a list of two."""
+    if value is None:
+        return None
+    low, high = value if isinstance(value, list | tuple) else (value, value)
+    return float(low), float(high)
 
 
 def unknowns(card: Mapping[str, Any], calibration: Calibration) -> list[str]:

@@ -31,21 +31,26 @@ class Preprocessing:
     size : int
         Rows and columns of the pattern the model sees.
     extent : float or None
-        Half width of the crop in units of the bright-field disk's radius R, turned into the
-        crystal's frame; ``None``: `size` detector pixels around the center, neither scaled nor
-        turned (the paper's). A known elliptical distortion is taken out in both cases.
+        Half width of the crop in the units of `unit`, turned into the crystal's frame; ``None``:
+        `size` detector pixels around the center, neither scaled nor turned (the paper's). A known
+        elliptical distortion is taken out in both cases.
     center : {"disk", "percentile"}
         Whether the crop is centered on the calibrated disk, or on the center of mass of the mean
         pattern's pixels above the 95th percentile (the paper's).
     normalization : {"sum", "minmax"}
         Divide the windowed pattern by its sum, or scale every single pattern to 0..1 before the
         window (the paper's).
+    unit : {"radius", "lattice"}
+        What `extent` counts: radii R of the bright-field disk, or distances λ/a of neighboring
+        disks. With the latter disks of any size lie at the same places, so that one classifier
+        serves all semi-angles at which they do not overlap.
     """
 
     size: int = 32
     extent: float | None = 1.3
     center: Literal["disk", "percentile"] = "disk"
     normalization: Literal["sum", "minmax"] = "sum"
+    unit: Literal["radius", "lattice"] = "radius"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -81,18 +86,17 @@ class Preprocessing:
         Raises
         ------
         CalibrationError
-            If center or radius are unknown, or the crop reaches beyond the detector.
+            If center or radius are unknown, or the crop reaches beyond the detector; with `unit`
+            "lattice" also if voltage, semi-angle or lattice period are unknown.
         """
         if calibration.center_px is None or (self.extent is not None and not calibration.radius_px):
             raise CalibrationError(
                 "The bright-field disk's center and radius are not known and could not be "
                 "measured; give them (--center KY,KX --radius PX, or in the Scan section)."
             )
-        if self.extent is None:
-            pixel = 1.0
-        else:
-            assert calibration.radius_px is not None
-            pixel = 2 * self.extent * calibration.radius_px / self.size
+        pixel = 1.0
+        if self.extent is not None:
+            pixel = 2 * self.extent * self._unit_px(calibration) / self.size
         turned = self.extent is not None and rotate
         turn = calibration.to_detector() if turned else calibration.distortion()
         binning = max(1, int(pixel / _FINE)) if bad_pixels is None else 1
@@ -103,6 +107,27 @@ class Preprocessing:
         return _build_operator(
             (points + 0.5) / binning - 0.5, self.size, samples, shape, binning, bad_pixels
         )
+
+    def _unit_px(self, calibration: Calibration) -> float:
+        """Detector pixels of what `extent` counts."""
+        assert calibration.radius_px is not None
+        if self.unit == "radius":
+            return calibration.radius_px
+        distance = calibration.reciprocal_px
+        if distance is None:
+            wanted = {
+                "voltage": calibration.energy_kv,
+                "convergence semi-angle": calibration.disk_mrad_per_pixel,
+                "lattice period": calibration.lattice_nm,
+            }
+            missing = [name for name, value in wanted.items() if value is None]
+            raise CalibrationError(
+                "The classifier's crop is counted in distances of the diffracted disks, but the "
+                f"scan's {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not known; "
+                "give what is missing (--energy KV, --semi-angle MRAD, --lattice NM, or in the "
+                "Scan section)."
+            )
+        return distance
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from napari_polmap.analysis.defects import DefectScorer
 from napari_polmap.calibration import Calibration
 from napari_polmap.classifiers.classifier import Classifier
+from napari_polmap.classifiers.library import suggest_classifier
 from napari_polmap.classifiers.matching import mismatches, step_warning, unknowns
 from napari_polmap.classifiers.predictor import BlockPrediction, Predictor
 from napari_polmap.errors import CalibrationError, ClassifierMismatchError
@@ -58,9 +59,13 @@ class RunSetup:
         foreign = mismatches(classifier.card, calibration)
         if foreign and not force:
             reasons = ", and ".join(s[0].lower() + s[1:].removesuffix(".") for s in foreign)
+            other = suggest_classifier(calibration, classifier.path)
+            choose = "choose or train another classifier"
+            if other is not None:
+                choose = f"choose the installed classifier {other.name!r}, which does"
             raise ClassifierMismatchError(
                 f"The classifier {classifier.name!r} does not apply to this scan: {reasons}; "
-                "choose or train another classifier, or correct the calibration."
+                f"{choose}, or correct the calibration."
             )
         warnings += foreign
         unknown = unknowns(classifier.card, calibration)

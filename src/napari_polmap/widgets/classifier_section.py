@@ -84,6 +84,16 @@ class ClassifierSection(Section):
             return []
         return mismatches(classifier.card, scan.calibration)
 
+    def _suggestion(self) -> list[str]:
+        """Which installed classifier applies instead."""
+        from napari_polmap.classifiers.library import suggest_classifier
+
+        scan, classifier = self.session.scan, self.session.classifier
+        if scan is None or classifier is None:
+            return []
+        other = suggest_classifier(scan.calibration, classifier.path)
+        return [] if other is None else [f"{other.name} does: choose it above."]
+
     def _unsure(self) -> list[str]:
         """What could not be compared, or lies at the limit."""
         from napari_polmap.classifiers.matching import step_warning, unknowns
@@ -103,7 +113,9 @@ class ClassifierSection(Section):
         self.facts.setVisible(classifier is not None)
         found = self.mismatches()
         self.mismatch.tell(
-            ["This classifier does not apply to this scan.", *found] if found else []
+            ["This classifier does not apply to this scan.", *found, *self._suggestion()]
+            if found
+            else []
         )
         self.unsure.tell(self._unsure())
         if classifier is None:
