@@ -58,32 +58,3 @@ def test_failures_are_named(polmap, arguments):
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
     assert len(result.stderr.splitlines()) == 1
-
-
-def test_evaluate_as_json(polmap, classifier_file, dataset_file):
-    result = polmap("evaluate", "-c", classifier_file, dataset_file, "--json")
-    assert result.exit_code == 0, result.stderr
-    values = json.loads(result.stdout)
-    assert values["accuracy"] > 0.8
-    assert set(values) >= {"accuracy", "ece", "coverage", "selective_accuracy", "scans"}
-    assert len(values["scans"]) == 8
-    first = values["scans"][0]
-    assert first["n"] == 64
-    assert first["majority"] == "RM"
-    assert sum(first["directions"].values()) == 64
-    assert "8 of 8 scans" in result.stderr
-
-
-def test_evaluate_for_people(polmap, classifier_file, dataset_file):
-    result = polmap("evaluate", "-c", classifier_file, dataset_file)
-    lines = result.stdout.splitlines()
-    assert lines[0].split()[0] == "scan"
-    assert len(lines) == 10
-    assert lines[-1].split()[:2] == ["all", "512"]
-
-
-def test_evaluate_a_missing_data_set(polmap, tmp_path, classifier_file):
-    result = polmap("evaluate", "-c", classifier_file, tmp_path / "none.toml")
-    assert result.exit_code == 1
-    assert "none.toml" in result.stderr
-    assert "Traceback" not in result.stderr

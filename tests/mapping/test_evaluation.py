@@ -10,7 +10,7 @@ import pytest
 
 from napari_polmap.classifiers import Classifier
 from napari_polmap.errors import DatasetError
-from napari_polmap.mapping import evaluate
+from napari_polmap.mapping import evaluate, iter_evaluate
 from tests.synthetic import DIRECTIONS, STEP_NM, make_patterns, two_domains
 
 _COMMON = f"""step_nm = {STEP_NM}
@@ -43,6 +43,14 @@ def test_label_image_with_unlabelled_positions(classifier: Classifier, tmp_path:
     # RU fills 18 of 36 labelled columns.
     assert entry["directions"]["RU"] == pytest.approx(48 * 18, abs=30)
     assert sum(entry["directions"].values()) == entry["n"]
+    confusion = np.array(figures["confusion"])
+    names = figures["directions"]["names"]
+    assert confusion.sum() == figures["n"] == entry["n"]
+    assert confusion.trace() == round(figures["accuracy"] * figures["n"])
+    assert entry["confusion"]["RU"]["RU"] == confusion[names.index("RU"), names.index("RU")]
+    assert sum(row[2] for row in figures["reliability"]) == figures["n"]
+    assert 0 <= figures["mean_angular_error_deg"] < 5
+    assert figures["by"] == {"thickness_nm": [[20.0, 20.0, entry["n"], figures["accuracy"]]]}
 
 
 def test_any_of_several_directions_counts(classifier: Classifier, tmp_path: Path) -> None:
@@ -68,3 +76,33 @@ def test_other_directions_are_refused(classifier: Classifier, tmp_path: Path) ->
     toml = _dataset(tmp_path, 'direction = "up"', '["up", "down"]')
     with pytest.raises(DatasetError, match="does not know"):
         evaluate(classifier, toml)
+
+
+def test_figures_by_every_numeric_condition(classifier: Classifier, tmp_path: Path) -> None:
+    np.save(tmp_path / "scan.npy", make_patterns(two_domains((24, 24)), seed=74))
+    scan = f'{_COMMON}[[scan]]\npath = "scan.npy"\n'
+    more = f"""direction = "LM"
+dose = 100
+tilt_mrad = 1.5
+thermal = "none"
+{scan}direction = ["RU", "LM"]
+dose = 200
+{scan}direction = "RU"
+thickness_nm = 5"""
+    figures = evaluate(classifier, _dataset(tmp_path, more))
+    assert list(figures["by"]) == ["dose", "tilt_mrad", "thickness_nm"]
+    low, high = figures["by"]["dose"]
+    assert low[:3] == [100.0, 100.0, 576]
+    assert low[3] == figures["scans"][0]["accuracy"] < high[3]
+    assert figures["n"] == 3 * 576
+
+
+def test_step_by_step_with_each_map(classifier: Classifier, dataset: Path) -> None:
+    steps = iter_evaluate(classifier, dataset)
+    first = next(steps)
+    assert (first.done, first.map) == (0, None)
+    finished = next(step for step in steps if step.map is not None)
+    steps.close()
+    assert finished.entry.path.name == "RM_0.npy"
+    assert finished.map.complete
+    assert finished.remaining_s > 0

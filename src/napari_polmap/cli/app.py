@@ -15,8 +15,9 @@ from typer.core import TyperGroup
 
 from napari_polmap import __version__
 from napari_polmap.cli.calibrate import calibrate
-from napari_polmap.cli.classifiers import classifiers, evaluate
+from napari_polmap.cli.classifiers import classifiers
 from napari_polmap.cli.demo import demo
+from napari_polmap.cli.evaluate import evaluate
 from napari_polmap.cli.maps import export
 from napari_polmap.cli.output import fail
 from napari_polmap.cli.scans import classify, info

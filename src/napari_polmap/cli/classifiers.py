@@ -1,4 +1,4 @@
-"""``polmap classifiers`` and ``polmap evaluate``."""
+"""``polmap classifiers``."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_polmap.cli.options import ClassifierName, Json, Threshold
+from napari_polmap.cli.options import Json
 from napari_polmap.cli.output import (
     note,
     plain,
     print_json,
     print_pairs,
     print_table,
-    progress_bar,
-    share,
     warn,
 )
 
@@ -122,72 +120,6 @@ def remove(name: Name) -> None:
 
     remove_classifier(name)
     note(f"Removed {name!r}.")
-
-
-def evaluate(
-    dataset: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATASET.toml",
-            help="Labelled scans: a TOML file with their paths and directions.",
-            show_default=False,
-        ),
-    ],
-    classifier: ClassifierName = "default",
-    window: Annotated[
-        float | None,
-        typer.Option(
-            metavar="CELLS",
-            min=0.0,
-            help="Width of the window in unit cells; 0 for single patterns.  "
-            "[dim]\\[default: the classifier's own][/dim]",
-            show_default=False,
-        ),
-    ] = None,
-    threshold: Threshold = None,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Evaluate scans that lie outside what the classifier was trained for."
-        ),
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Measure a classifier on labelled scans.
-
-    Accuracy of the most probable direction over all labelled positions, undecided ones included;
-    expected calibration error (ECE, 15 equal-width bins); coverage, the share that is not
-    undecided, and the accuracy on those: per scan and over all.
-    """
-    from napari_polmap import evaluate as measure
-    from napari_polmap import load_classifier
-
-    chosen = load_classifier(classifier)
-    with progress_bar("scans") as advance:
-        figures = measure(
-            chosen, dataset, window=window, threshold=threshold, force=force, progress=advance
-        )
-    if json:
-        print_json(figures)
-        return
-    total = sum(scan["n"] for scan in figures["scans"])
-    rows = [_row(Path(scan["path"]).name, scan) for scan in figures["scans"]]
-    rows.append(_row("all", {**figures, "n": total, "majority": None}))
-    head = ("scan", "positions", "majority", "accuracy", "ECE", "coverage", "selective accuracy")
-    print_table(head, rows)
-
-
-def _row(name: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
-    ece = figures["ece"]
-    return (
-        name,
-        f"{figures['n']:,}",
-        figures["majority"] or "",
-        share(figures["accuracy"]),
-        "-" if ece is None else f"{ece:.3f}",
-        share(figures["coverage"]),
-        share(figures["selective_accuracy"]),
-    )
 
 
 def _about(classifier: Classifier) -> dict[str, Any]:

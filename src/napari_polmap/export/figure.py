@@ -43,7 +43,7 @@ _LEAST_WIDTH = 1.7
 _MARGIN, _GAP, _NOTE_ROW, _ABOVE_NOTES = 0.08, 0.22, 0.15, 0.05
 _NOTE_SIZE = 7.0
 _ARROW_DISTANCE = 0.15
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": FONT,
     "font.size": 8.0,
     "pdf.fonttype": 42,  # editable text
@@ -53,6 +53,7 @@ _STYLE: Any = {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
 }
+"""Matplotlib's settings for all figures."""
 
 
 def export_image(
@@ -133,7 +134,7 @@ def export_image(
         with replacing(path) as unfinished:
             _save_pixels(pixels, unfinished, kind, about)
         return path
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = _figure(
             polarization_map,
             pixels,
@@ -146,11 +147,22 @@ def export_image(
             dpi=dpi,
         )
         with replacing(path) as unfinished:
-            _save_figure(figure, unfinished, kind, about)
+            save_figure(figure, unfinished, kind, about)
     return path
 
 
-def _save_figure(figure: Figure, path: Path, kind: str, about: dict[str, str]) -> None:
+def save_figure(figure: Figure, path: Path, kind: str, about: dict[str, str]) -> None:
+    """Write a matplotlib figure as PNG, SVG, PDF or TIFF; the same figure gives the same file.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : Path
+    kind : str
+        One of `FORMATS`.
+    about : dict
+        ``Title``, ``Software`` and ``Description``.
+    """
     if kind == "tif":
         figure.canvas.draw()
         canvas = cast("FigureCanvasAgg", figure.canvas)

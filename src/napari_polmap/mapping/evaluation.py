@@ -2,23 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_polmap.classifiers.classifier import Classifier
+from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import DatasetError
-from napari_polmap.io.datasets import LabelledDataset, load_dataset
-from napari_polmap.mapping.engine import classify
+from napari_polmap.io.datasets import LabelledDataset, LabelledScan, load_dataset
+from napari_polmap.mapping.engine import iter_classify
 from napari_polmap.metrics import (
+    angular_error_deg,
+    by_condition,
+    confusion_matrix,
     coverage,
     expected_calibration_error,
     is_right,
+    reliability,
     selective_accuracy,
 )
-from napari_polmap.steps import finish
+from napari_polmap.polarization_map import PolarizationMap
+
+
+@dataclass(frozen=True)
+class EvaluationProgress:
+    """How far an evaluation is.
+
+    Parameters
+    ----------
+    done : float
+        Scans that are classified, the one at work by its share.
+    total : int
+        Scans of the data set.
+    remaining_s : float or None
+        Expected remaining time in seconds.
+    entry, map : LabelledScan, PolarizationMap or None
+        The scan that has just been finished, and its map.
+    """
+
+    done: float
+    total: int
+    remaining_s: float | None
+    entry: LabelledScan | None = None
+    map: PolarizationMap | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The labelled positions of a scan.
+
+    Parameters
+    ----------
+    direction : ndarray of int, shape (n,)
+        Index of the most probable direction.
+    confidence : ndarray of float, shape (n,)
+    allowed : ndarray of bool, shape (n, n_directions)
+        Which directions count as right.
+    """
+
+    direction: npt.NDArray[np.intp]
+    confidence: npt.NDArray[np.float32]
+    allowed: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, result: PolarizationMap, entry: LabelledScan, directions: DirectionSet) -> Judged:
+        """The positions of a map that the data set labels.
+
+        Parameters
+        ----------
+        result : PolarizationMap
+        entry : LabelledScan
+            Its scan.
+        directions : DirectionSet
+            The data set's, all of them known to the map.
+        """
+        truth = entry.truth_mask(directions, result.shape)
+        labelled = truth.any(axis=-1) & result.computed
+        allowed = np.zeros((int(labelled.sum()), len(result.directions)), bool)
+        allowed[:, [result.directions.index(name) for name in directions.names]] = truth[labelled]
+        return cls(result.direction[labelled].astype(np.intp), result.confidence[labelled], allowed)
+
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Whether each prediction is a right one."""
+        return is_right(self.direction, self.allowed)
+
+    def figures(self, directions: DirectionSet, threshold: float) -> dict[str, Any]:
+        """Accuracy and the other figures; ``None`` where one is not defined.
+
+        Parameters
+        ----------
+        directions : DirectionSet
+            The classifier's.
+        threshold : float
+            Confidence below which a position is undecided.
+        """
+        right, confidence = self.right, self.confidence
+        if not len(right):
+            return dict.fromkeys(_FIGURES)
+        errors = angular_error_deg(self.direction, self.allowed, directions)
+        known = errors[~np.isnan(errors)]
+        decided = bool(np.any(confidence >= threshold))
+        return {
+            "accuracy": float(right.mean()),
+            "ece": expected_calibration_error(confidence, right),
+            "coverage": coverage(confidence, threshold),
+            "selective_accuracy": selective_accuracy(confidence, right, threshold)
+            if decided
+            else None,
+            "mean_angular_error_deg": float(known.mean()) if len(known) else None,
+        }
+
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Counts ``[true, predicted]``."""
+        return confusion_matrix(self.allowed, self.direction, self.allowed.shape[1])
+
+
+_FIGURES = ("accuracy", "ece", "coverage", "selective_accuracy", "mean_angular_error_deg")
 
 
 def evaluate(
@@ -30,13 +135,15 @@ def evaluate(
     force: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, Any]:
-    """Accuracy, calibration error and coverage, per scan and over all labelled positions.
+    """Accuracy, confusion, calibration error and coverage on labelled scans.
 
     Parameters
     ----------
     classifier : Classifier
-    dataset, window, threshold, force
-        See `iter_evaluate`.
+    dataset : LabelledDataset, str or Path
+        Labelled scans, or the TOML file that lists them.
+    window, threshold, force
+        See `iter_classify`.
     progress : callable, optional
         Called with the scans done and their number.
 
@@ -44,9 +151,21 @@ def evaluate(
     -------
     dict
         See `iter_evaluate`.
+
+    Raises
+    ------
+    DatasetError
+        If the data set's directions are not the classifier's, or no position is labelled.
     """
     steps = iter_evaluate(classifier, dataset, window=window, threshold=threshold, force=force)
-    return finish(steps, None if progress is None else lambda step: progress(*step))
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as finished:
+            figures: dict[str, Any] = finished.value
+            return figures
+        if progress is not None and step.entry is not None:
+            progress(int(step.done), step.total)
 
 
 def iter_evaluate(
@@ -56,29 +175,30 @@ def iter_evaluate(
     window: float | None = None,
     threshold: float | None = None,
     force: bool = False,
-) -> Generator[tuple[int, int], None, dict[str, Any]]:
-    """Evaluate a classifier scan by scan.
+) -> Generator[EvaluationProgress, None, dict[str, Any]]:
+    """Evaluate a classifier step by step.
 
     Parameters
     ----------
-    classifier : Classifier
-    dataset : LabelledDataset, str or Path
-        Labelled scans, or the TOML file that lists them.
-    window, threshold, force
-        See `iter_classify`.
+    classifier, dataset, window, threshold, force
+        See `evaluate`.
 
     Yields
     ------
-    (int, int)
-        The scans done and their number.
+    EvaluationProgress
 
     Returns
     -------
     dict
-        ``accuracy`` of the most probable direction over all labelled positions, undecided ones
-        included; ``ece`` with 15 equal-width bins; ``coverage``, the share that is not undecided,
-        and ``selective_accuracy`` on those; the same per scan in ``scans``, with ``path``, ``n``,
-        ``majority`` and ``directions`` (positions per predicted direction). ``None`` where a
+        Plain values. Over all labelled positions: ``accuracy`` of the most probable direction,
+        undecided ones included; ``ece`` with 15 equal-width bins; ``coverage``, the share that is
+        not undecided at ``threshold``, and ``selective_accuracy`` on those;
+        ``mean_angular_error_deg``; ``n``; ``confusion`` as counts ``[true][predicted]`` in the
+        order of ``directions``; ``reliability`` and, for each condition that is stated as a
+        number, ``by``, with the rows of `napari_polmap.metrics.reliability` and `by_condition`.
+        In ``scans`` the same figures for each scan, with its ``path``, ``n``, ``majority``,
+        ``directions`` (positions per predicted direction), ``confusion`` (counts that are not
+        zero, by the names of true and predicted direction) and ``conditions``. ``None`` where a
         figure is not defined.
 
     Raises
@@ -94,50 +214,120 @@ def iter_evaluate(
             f"The data set has directions that the classifier {classifier.name!r} does not know "
             f"({', '.join(foreign)}); choose a classifier with the same directions."
         )
-    columns = [classifier.directions.index(name) for name in dataset.directions.names]
     limit = classifier.threshold if threshold is None else threshold
-    names = classifier.directions.names
-    scans, confidences, rights = [], [], []
+    total, start = len(dataset.scans), time.monotonic()
+    judged: list[Judged] = []
+    yield EvaluationProgress(0, total, None)
     for index, entry in enumerate(dataset.scans):
-        scan = entry.open()
-        truth = entry.truth_mask(dataset.directions, scan.scan_shape)
-        result = classify(scan, classifier, window=window, threshold=threshold, force=force)
-        labelled = truth.any(axis=-1) & result.computed
-        allowed = np.zeros((int(labelled.sum()), len(names)), bool)
-        allowed[:, columns] = truth[labelled]
-        direction, confidence = result.direction[labelled], result.confidence[labelled]
-        right = is_right(direction, allowed)
-        counts = np.bincount(direction, minlength=len(names))
-        scans.append(
-            {
-                "path": str(entry.path),
-                "n": len(direction),
-                **_figures(right, confidence, limit),
-                "majority": names[int(counts.argmax())] if len(direction) else None,
-                "directions": {name: int(counts[k]) for k, name in enumerate(names) if counts[k]},
-                "conditions": dict(entry.conditions),
-            }
+        steps = iter_classify(
+            entry.open(), classifier, window=window, threshold=threshold, force=force
         )
-        confidences.append(confidence)
-        rights.append(right)
-        yield index + 1, len(dataset.scans)
-    right, confidence = np.concatenate(rights), np.concatenate(confidences)
-    if not len(right):
+        result = None
+        while result is None:
+            try:
+                step = next(steps)
+            except StopIteration as finished:
+                result = finished.value
+                break
+            done = index + min(step.done / max(step.total, 1), 0.999)
+            yield EvaluationProgress(done, total, _left(start, done, total))
+        judged.append(Judged.of(result, entry, dataset.directions))
+        left = _left(start, index + 1, total)
+        yield EvaluationProgress(index + 1, total, left, entry, result)
+    return summary(dataset.scans, judged, classifier.directions, limit, dataset.name)
+
+
+def summary(
+    entries: Sequence[LabelledScan],
+    judged: Sequence[Judged],
+    directions: DirectionSet,
+    threshold: float,
+    name: str,
+) -> dict[str, Any]:
+    """Figures per scan and over all, see `iter_evaluate`.
+
+    Parameters
+    ----------
+    entries : sequence of LabelledScan
+    judged : sequence of Judged
+        Of each.
+    directions : DirectionSet
+        The classifier's.
+    threshold : float
+        Confidence below which a position is undecided.
+    name : str
+        Of the data set.
+
+    Raises
+    ------
+    DatasetError
+        If no position is labelled.
+    """
+    every = Judged(
+        np.concatenate([part.direction for part in judged]),
+        np.concatenate([part.confidence for part in judged]),
+        np.concatenate([part.allowed for part in judged]),
+    )
+    if not len(every.direction):
         raise DatasetError(
-            f"The data set {dataset.name!r} labels no position that could be classified; check its "
-            "label images."
+            f"The data set {name!r} labels no position that could be classified; check its label "
+            "images."
         )
-    return {**_figures(right, confidence, limit), "threshold": limit, "scans": scans}
-
-
-def _figures(
-    right: np.ndarray[Any, Any], confidence: np.ndarray[Any, Any], threshold: float
-) -> dict[str, float | None]:
     return {
-        "accuracy": float(right.mean()) if len(right) else None,
-        "ece": expected_calibration_error(confidence, right) if len(right) else None,
-        "coverage": coverage(confidence, threshold) if len(right) else None,
-        "selective_accuracy": selective_accuracy(confidence, right, threshold)
-        if np.any(confidence >= threshold)
-        else None,
+        **every.figures(directions, threshold),
+        "n": len(every.direction),
+        "threshold": threshold,
+        "directions": directions.to_dict(),
+        "confusion": every.confusion().tolist(),
+        "reliability": reliability(every.confidence, every.right),
+        "by": _by_conditions(entries, judged),
+        "scans": [
+            _of_scan(entry, part, directions, threshold)
+            for entry, part in zip(entries, judged, strict=True)
+        ],
     }
+
+
+def _of_scan(
+    entry: LabelledScan, judged: Judged, directions: DirectionSet, threshold: float
+) -> dict[str, Any]:
+    names = directions.names
+    counts = np.bincount(judged.direction, minlength=len(names))
+    confusion = judged.confusion()
+    return {
+        "path": str(entry.path),
+        "n": len(judged.direction),
+        **judged.figures(directions, threshold),
+        "majority": names[int(counts.argmax())] if len(judged.direction) else None,
+        "directions": {name: int(counts[k]) for k, name in enumerate(names) if counts[k]},
+        "confusion": {
+            name: {names[k]: int(row[k]) for k in np.flatnonzero(row)}
+            for name, row in zip(names, confusion, strict=True)
+            if row.any()
+        },
+        "conditions": dict(entry.conditions),
+    }
+
+
+def _by_conditions(
+    entries: Sequence[LabelledScan], judged: Sequence[Judged]
+) -> dict[str, list[list[float]]]:
+    """Accuracy over each condition that some scan states as a number."""
+    right = np.concatenate([part.right for part in judged])
+    counts = [len(part.direction) for part in judged]
+    found: dict[str, list[list[float]]] = {}
+    for name in dict.fromkeys(key for entry in entries for key in entry.conditions):
+        values = [_number(entry.conditions, name) for entry in entries]
+        if np.isfinite(values).any():
+            found[name] = by_condition(np.repeat(values, counts), right)
+    return found
+
+
+def _number(conditions: Mapping[str, Any], name: str) -> float:
+    value = conditions.get(name)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and value is not None else np.nan
+
+
+def _left(start: float, done: float, total: int) -> float | None:
+    return (time.monotonic() - start) * (total - done) / done if done else None
