@@ -111,6 +111,8 @@ def test_accuracy_by_condition_in_bins():
     wide = metrics.by_condition(np.geomspace(1, 1e6, 60), np.ones(60, bool))
     assert len(wide) == 6
     assert wide[0][1] == pytest.approx(10.0)
+    flat = metrics.by_condition(np.linspace(1e-4, 4, 60), np.ones(60, bool))
+    assert flat[0][1] == pytest.approx(4 / 6, rel=0.01)
     given = metrics.by_condition([0, 1, 2, 3, 9], [True] * 5, edges=[1, 2, 3])
     assert given == [[1.0, 2.0, 1, 1.0], [2.0, 3.0, 2, 1.0]]
 

@@ -207,3 +207,16 @@ def test_a_source_that_fails_is_named() -> None:
     for action in (lambda: scan.pattern(0, 0), scan.strided, scan.identity):
         with pytest.raises(ScanError, match=r"scan 7 cannot be read .*the disk is gone"):
             action()
+
+
+def test_a_region_is_a_scan_of_its_own() -> None:
+    data = np.arange(6 * 8 * 4, dtype=np.uint16).reshape(6, 8, 2, 2)
+    scan = Scan(data, center_px=(1.0, 1.0), descan_px=(0.1, 0.0, 0.0, 0.2))
+    cut = scan.region(slice(2, None), slice(1, 4))
+    np.testing.assert_array_equal(cut.data.compute(), data[2:, 1:4])
+    for y, x in np.ndindex(4, 3):
+        whole = scan.calibration.center_at(y + 2, x + 1, (6, 8))
+        np.testing.assert_allclose(cut.calibration.center_at(y, x, (4, 3)), whole)
+    assert not cut.identity().same_data(scan.identity())
+    with pytest.raises(ScanError, match="holds no position"):
+        scan.region(slice(3, 3), slice(0, 8))

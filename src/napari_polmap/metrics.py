@@ -213,8 +213,8 @@ def by_condition(
     edges : array-like of float, optional
         Rising edges of the bins, each with its lower edge, the last one with both; values outside
         are left out. By default each value is a row of its own, or, where there are more than
-        12 values, 6 bins of equal width (of equal ratio if the values, all positive, span more
-        than a factor of 20).
+        12 values, 6 bins of equal width (of equal ratio where the values, all positive, span more
+        than a factor of 20 and most of them lie in its lowest quarter).
 
     Returns
     -------
@@ -243,7 +243,7 @@ def by_condition(
 
 def _edges(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     low, high = float(values[0]), float(values[-1])
-    if low > 0 and high / low > _MOST_RATIO:
+    if 0 < _MOST_RATIO * low < high and np.median(values) < (low + high) / 4:
         edges = np.geomspace(low, high, _BINS + 1)
     else:
         edges = np.linspace(low, high, _BINS + 1)

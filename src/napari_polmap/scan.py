@@ -277,6 +277,41 @@ class Scan:
         """The same data with what was kept of it in a file."""
         return self._changed(calibration=calibration, bad_pixels=bad_pixels, kept_in=path)
 
+    def region(self, rows: slice, columns: slice) -> Scan:
+        """A rectangle of positions as a scan of its own; the file and its name stay the same.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            Rectangle of probe positions.
+
+        Raises
+        ------
+        ScanError
+            If it holds no position.
+        """
+        whole = self.scan_shape
+        starts, stops, steps = zip(
+            *(part.indices(n) for part, n in zip((rows, columns), whole, strict=True)), strict=True
+        )
+        if set(steps) != {1} or any(a >= b for a, b in zip(starts, stops, strict=True)):
+            raise ScanError(
+                f"The region {rows.start}:{rows.stop},{columns.start}:{columns.stop} holds no "
+                f"position of this scan of {whole[0]} x {whole[1]}; give Y0:Y1,X0:X1 within it."
+            )
+        calibration = self.calibration
+        if calibration.center_px is not None and calibration.descan_px is not None:
+            middle = [(a + b - 1) / 2 for a, b in zip(starts, stops, strict=True)]
+            center = calibration.center_at(middle[0], middle[1], whole)
+            calibration = calibration.updated(
+                calibration.sources.get("center_px", "measured"),
+                center_px=(float(center[0]), float(center[1])),
+            )
+        cut = self._changed(calibration=calibration)
+        cut._data = self._data[rows, columns]
+        cut._identity = None
+        return cut
+
     def _changed(self, **changes: Any) -> Scan:
         same = {
             "calibration": self.calibration,

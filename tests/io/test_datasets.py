@@ -185,3 +185,26 @@ def test_unreadable_labels(folder: Path) -> None:
     dataset = load_dataset(path)
     with pytest.raises(DatasetError, match=r"t\.tif cannot be read"):
         dataset.scans[0].truth_mask(dataset.directions, (4, 5))
+
+
+def test_a_region_of_a_scan_and_of_its_labels(folder: Path) -> None:
+    labels = np.arange(20).reshape(4, 5) % 2
+    np.save(folder / "labels.npy", labels.astype(np.uint8))
+    entry = 'path = "a.npy"\ntruth = "labels.npy"\ncenter = [8, 8]\nradius = 5\nlattice_nm = 0.4'
+    text = f'directions = ["RM", "LM"]\n[[scan]]\n{entry}\nregion = "1:3, :2"'
+    dataset = load_dataset(write(folder, text))
+    scan = dataset.scans[0].open()
+    np.testing.assert_array_equal(scan.data.compute(), DATA[1:3, :2])
+    mask = dataset.scans[0].truth_mask(dataset.directions, scan.scan_shape)
+    np.testing.assert_array_equal(mask[..., 1], labels[1:3, :2] == 1)
+    with pytest.raises(DatasetError, match='rows and columns such as "0:64,32:96"'):
+        load_dataset(write(folder, text.replace("1:3, :2", "1:3")))
+    with pytest.raises(ScanError, match="holds no position"):
+        load_dataset(write(folder, text.replace("1:3, :2", "4:9,:"))).scans[0].open()
+
+
+def test_another_root(folder: Path, tmp_path: Path) -> None:
+    toml = tmp_path / "elsewhere" / "set.toml"
+    toml.parent.mkdir()
+    toml.write_text('directions = ["RM"]\n[[scan]]\npath = "a.npy"\ndirection = "RM"')
+    assert load_dataset(toml, root=folder).scans[0].open().shape == DATA.shape

@@ -25,6 +25,7 @@ INK, COLOR, PALE = "0.2", "#2f6fa7", "#b9cfe3"
 DPI = 200.0
 
 _MOST_NUMBERS = 14
+_LAYOUTS = 3
 _PANELS_PER_ROW = 3
 _UNITS = {
     "nm": "nm", "mrad": "mrad", "deg": "°", "angstrom": "Å", "px": "px", "kv": "kV", "mm": "mm",
@@ -84,8 +85,9 @@ def save_chart(figure: Figure, path: str | Path, title: str) -> Path:
     kind = ending(path, FORMATS, "a figure")
     about = {"Title": title, "Software": f"napari-polmap {__version__}", "Description": title}
     with matplotlib.rc_context(STYLE), replacing(path) as unfinished:
-        # Laid out once: a layout made anew moves by parts of a pixel.
-        figure.canvas.draw()
+        # Laid out for good: each new layout starts from the last one and moves on a little.
+        for _ in range(_LAYOUTS):
+            figure.draw_without_rendering()
         figure.set_layout_engine("none")
         save_figure(figure, unfinished, kind, about)
     return path
@@ -235,7 +237,8 @@ def _draw_condition(
     axes: Axes, name: str, rows: Sequence[Sequence[float]], chance: float | None
 ) -> None:
     low, high, count, accuracy = _columns(rows, 4)
-    wide = low[0] > 0 and high[-1] > _WIDE_RATIO * low[0]
+    places = np.median((low + high) / 2)
+    wide = 0 < _WIDE_RATIO * low[0] < high[-1] and places < (low[0] + high[-1]) / 4
     middle = np.sqrt(low * high) if wide else (low + high) / 2
     if wide:
         axes.set_xscale("log")

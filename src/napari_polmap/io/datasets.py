@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ _ALIASES = {
 _READING = ("nav_shape", "dataset", "index", "axes", "flyback", "bad_pixels")
 _SEVERAL = ("center_px", "descan_px", "ellipse")
 """Calibration values of several numbers."""
-_OWN = ("path", "direction", "truth", "group")
+_OWN = ("path", "direction", "truth", "group", "region")
 _TOP = ("name", "directions", "angles_deg", "root", "scan")
 _ALIKE = 0.8
 """Share of letters from which on an unknown key is a known one misspelled."""
@@ -58,6 +59,8 @@ class LabelledScan:
         Options of `load_scan` such as ``nav_shape``.
     calibration : mapping
         Calibration values, see `Calibration`.
+    region : (slice, slice) or None
+        Rows and columns of the positions that count; the scan's other positions are not there.
     conditions : mapping
         All other keys (``thickness_nm``, ``tilt_mrad``, ``dose``, ...), by which evaluation breaks
         its figures down.
@@ -70,6 +73,7 @@ class LabelledScan:
     reading: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     conditions: Mapping[str, Any] = field(default_factory=dict)
+    region: tuple[slice, slice] | None = None
 
     def open(self) -> Scan:
         """The scan, lazily, with the calibration of the data set; the rest is measured.
@@ -80,7 +84,8 @@ class LabelledScan:
             If it cannot be read.
         """
         given = {"center_px", "radius_px", "lattice_nm"} <= self.calibration.keys()
-        return load_scan(self.path, measure=not given, **self.reading, **self.calibration)
+        scan = load_scan(self.path, measure=not given, **self.reading, **self.calibration)
+        return scan if self.region is None else scan.region(*self.region)
 
     def truth_mask(
         self, directions: DirectionSet, scan_shape: tuple[int, int]
@@ -92,6 +97,7 @@ class LabelledScan:
         directions : DirectionSet
             The data set's.
         scan_shape : (int, int)
+            Of the scan, or of its region.
 
         Returns
         -------
@@ -109,6 +115,8 @@ class LabelledScan:
             return mask
         assert self.truth is not None
         labels = _label_image(self.truth)
+        if self.region is not None:
+            labels = labels[self.region]
         if labels.shape != scan_shape:
             raise DatasetError(
                 f"The label image {self.truth.name} has shape {labels.shape}, but the scan "
@@ -145,12 +153,14 @@ class LabelledDataset:
     path: Path | None = None
 
 
-def load_dataset(path: str | Path) -> LabelledDataset:
+def load_dataset(path: str | Path, root: str | Path | None = None) -> LabelledDataset:
     """Read a labelled data set's TOML file; the scans are opened only when asked for.
 
     Parameters
     ----------
     path : str or Path
+    root : str or Path, optional
+        Folder that the paths are relative to, instead of the file's own ``root``.
 
     Raises
     ------
@@ -182,7 +192,8 @@ def load_dataset(path: str | Path) -> LabelledDataset:
     entries = content.get("scan")
     if not isinstance(entries, list) or not entries:
         raise DatasetError(f"{path.name} lists no scan; add a [[scan]] with path and direction.")
-    root = path.parent / _text(content.get("root", "."), f"{path.name}: `root`", "a folder")
+    named = path.parent / _text(content.get("root", "."), f"{path.name}: `root`", "a folder")
+    root = named if root is None else Path(root).expanduser()
     scans = tuple(
         _entry(entry, f"{path.name}, scan {number}", root, directions)
         for number, entry in enumerate(entries, 1)
@@ -264,6 +275,7 @@ def _entry(entry: Any, where: str, root: Path, directions: DirectionSet) -> Labe
         reading=reading,
         calibration=calibration,
         conditions={key: value for key, value in fields.items() if key not in VALUE_NAMES},
+        region=None if "region" not in entry else _region(entry["region"], f"{where}: `region`"),
     )
 
 
@@ -294,6 +306,16 @@ def _pair(value: Any, where: str, kind: type[int] | type[float]) -> tuple[Any, A
         whole = "whole " if kind is int else ""
         raise DatasetError(f"{where} is {value!r}, but must be two {whole}numbers: [row, column].")
     return value[0], value[1]
+
+
+def _region(value: Any, where: str) -> tuple[slice, slice]:
+    match = re.fullmatch(r"(\d*):(\d*),(\d*):(\d*)", str(value).replace(" ", ""))
+    if match is None:
+        raise DatasetError(
+            f'{where} is {value!r}, but must be rows and columns such as "0:64,32:96".'
+        )
+    first, last, left, right = (int(end) if end else None for end in match.groups())
+    return slice(first, last), slice(left, right)
 
 
 def _label_image(path: Path) -> npt.NDArray[Any]:
