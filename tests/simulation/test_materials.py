@@ -108,3 +108,28 @@ def test_impossible_cells_are_refused(change: dict[str, object], message: str) -
     }
     with pytest.raises(PolmapError, match=message):
         UnitCell(**(parts | change))  # type: ignore[arg-type]
+
+
+def test_bismuth_ferrite_is_what_its_refinement_says() -> None:
+    # A. Palewicz et al., Acta Cryst. B63 (2007) 537, supporting CIF, R3c at 298 K.
+    a, c, z_iron, z_oxygen = 5.57882, 13.86932, 0.22021, 0.95183
+    material = MATERIALS["BiFeO3"]
+    assert material.lattice_angstrom == pytest.approx(
+        (a**2 * c * np.sqrt(3) / 2 / 6) ** (1 / 3), abs=1e-3
+    )
+    # Oxygen layers are a sixth of c apart; iron lies between two of them, bismuth in one.
+    iron = (z_iron - (z_oxygen - 0.75)) * c
+    bismuth = (1 - z_oxygen) * c
+    assert material.magnitude_angstrom == pytest.approx(iron, abs=0.01)
+    assert material.magnitude_angstrom * material.a_share == pytest.approx(bismuth, abs=0.02)
+    vibrations = {"Bi": 0.0054, "Fe": 0.0047, "O": 0.0081}
+    assert material.sigmas == pytest.approx(
+        {element: np.sqrt(u) for element, u in vibrations.items()}, abs=1e-3
+    )
+
+
+def test_strontium_titanate_vibrates_as_its_b_factors_say() -> None:
+    b_factors = {"Sr": 0.62, "Ti": 0.44, "O": 0.73}
+    assert MATERIALS["SrTiO3"].sigmas == pytest.approx(
+        {element: np.sqrt(b / 8) / np.pi for element, b in b_factors.items()}, abs=5e-4
+    )

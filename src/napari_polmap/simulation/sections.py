@@ -167,7 +167,7 @@ class SpecimensSpec:
 
 @dataclass(frozen=True)
 class WallSpec:
-    """Where two domains meet; places are (row, column) in nm from the scan's first position."""
+    """Where two domains meet; places are (row, column) in nm on the crystal, see scan.origin_nm."""
 
     position_nm: tuple[float, ...] = entry(_PAIR, "A point on the wall.")
     normal_deg: float = entry(
@@ -179,7 +179,7 @@ class WallSpec:
 
 @dataclass(frozen=True)
 class DefectSpec:
-    """A defect; places are (row, column) in nm from the scan's first position."""
+    """A defect; places are (row, column) in nm on the crystal, see scan.origin_nm."""
 
     kind: str = entry(
         one_of("column", "antiphase", "dislocation", "amorphous", "vacuum"), "Which one."
@@ -305,7 +305,9 @@ class ScanSpec:
     shape: tuple[int, ...] = entry(listed(whole(1), 2), "Positions [rows, columns].", (32, 32))
     step_nm: float = entry(_POSITIVE, "Distance of neighboring positions.", 0.05)
     origin_nm: tuple[float, ...] = entry(
-        _PAIR, "First position (row, column) on the crystal.", (0.0, 0.0)
+        _PAIR,
+        "First position (row, column) on the crystal, which counts from the corner of a cell.",
+        (0.0, 0.0),
     )
     crystal_angle_deg: Number = entry(
         drawn(real()), "Angle of the crystal's [100] against the scan's +x.", 0.0
