@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+_LEAST_VARIANCE = 1e-10
+"""Of a component, as a share of the first one's."""
+
 
 @dataclass(frozen=True)
 class PcaFeatures:
@@ -62,7 +65,10 @@ class PcaFeatures:
         for part, count in (((patterns - mirrored) / 2, odd), ((patterns + mirrored) / 2, even)):
             # One scale for all pixels: noise in dark pixels must not be blown up.
             pca = _pca(np.asarray(part, np.float32), count, seed)
-            rows.append(pca.components_ / np.sqrt(pca.explained_variance_)[:, None])
+            # Few patterns span few components: the others are rounding errors.
+            variance = pca.explained_variance_
+            real = variance > _LEAST_VARIANCE * variance[0]
+            rows.append(pca.components_[real] / np.sqrt(variance[real])[:, None])
         projection = np.concatenate(rows)
         offset = projection @ patterns.mean(axis=0)
         offset[: len(rows[0])] = 0  # odd components of a centrosymmetric pattern are zero

@@ -203,7 +203,8 @@ class PcaLda(_PcaModel):
         """Plain values for the classifier's file."""
         return {
             "size": self.size,
-            "odd": self.odd,
+            # Few patterns have fewer components than asked for.
+            "odd": self.features.odd,
             "even": self.even,
             "products": self.products,
             "shrinkage": self.shrinkage,
