@@ -14,10 +14,12 @@ import typer
 from typer.core import TyperGroup
 
 from napari_polmap import __version__
+from napari_polmap.cli.benchmark import benchmark
 from napari_polmap.cli.calibrate import calibrate
 from napari_polmap.cli.classifiers import classifiers
 from napari_polmap.cli.demo import demo
 from napari_polmap.cli.evaluate import evaluate
+from napari_polmap.cli.make_classifier import make_classifier
 from napari_polmap.cli.maps import export
 from napari_polmap.cli.output import fail
 from napari_polmap.cli.scans import classify, info
@@ -87,7 +89,9 @@ def _add(command: Callable[..., None]) -> None:
     app.command(help="\n\n".join(" ".join(p.split()) for p in paragraphs))(command)
 
 
-for _command in (demo, info, calibrate, virtual, classify, simulate, evaluate, export):
+for _command in (
+    demo, info, calibrate, virtual, classify, simulate, make_classifier, evaluate, export,
+):  # fmt: skip
     _add(_command)
 app.add_typer(classifiers, name="classifiers")
 

@@ -102,9 +102,9 @@ def simulate(
     if estimate_only:
         cost = estimate(described, out, jobs=jobs, device=device, memory_mb=memory)
         if json:
-            print_json(_figures(cost))
+            print_json(figures(cost))
         else:
-            print_pairs(_told(cost))
+            print_pairs(told(cost))
         return
     assert out is not None
     start = time.monotonic()
@@ -144,7 +144,7 @@ def _run(
             def tell(step: Progress) -> None:
                 nonlocal last
                 if last is None:
-                    note("; ".join(f"{name} {value}" for name, value in _told(step.estimate)))
+                    note("; ".join(f"{name} {value}" for name, value in told(step.estimate)))
                 last = step
                 advance(step.done, step.total, step.remaining_s)
 
@@ -183,7 +183,8 @@ def _report(spec: Spec, made: Simulated) -> dict[str, Report]:
     return reports
 
 
-def _told(cost: Estimate) -> list[tuple[str, str]]:
+def told(cost: Estimate) -> list[tuple[str, str]]:
+    """What a simulation costs, for people."""
     rows, columns = cost.gpts
     pairs = [
         ("positions", f"{cost.positions:,}"),
@@ -198,7 +199,8 @@ def _told(cost: Estimate) -> list[tuple[str, str]]:
     return pairs
 
 
-def _figures(cost: Estimate) -> dict[str, Any]:
+def figures(cost: Estimate) -> dict[str, Any]:
+    """What a simulation costs, for JSON."""
     return {
         "positions": cost.positions,
         "probes": cost.probes,
