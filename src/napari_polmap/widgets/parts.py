@@ -183,6 +183,15 @@ def bytes_text(count: float) -> str:
     return f"{count:.3g} TB"
 
 
+def duration_text(seconds: float) -> str:
+    """A time for people, such as ``12 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def connect_while(widget: QWidget, connections: Sequence[tuple[Any, Callable[..., None]]]) -> None:
     """Connect psygnal's signals to slots for as long as a widget lives."""
 

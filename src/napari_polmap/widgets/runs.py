@@ -18,6 +18,7 @@ from napari_polmap.viewer.jobs import iter_change, iter_run, iter_save
 from napari_polmap.viewer.preferences import preferences
 from napari_polmap.viewer.session import Rectangle
 from napari_polmap.widgets.controller import Activity, Controller
+from napari_polmap.widgets.parts import duration_text
 
 if TYPE_CHECKING:
     from napari_polmap.mapping import Progress
@@ -285,13 +286,5 @@ def _united(steps: list[Progress]) -> Rectangle | None:
 def _activity(text: str, progress: Progress) -> Activity:
     left = progress.remaining_s
     if left is not None and progress.done < progress.total:
-        text = f"{text}, {_duration(left)} left"
+        text = f"{text}, {duration_text(left)} left"
     return Activity(text, progress.done, progress.total)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -15,6 +16,18 @@ from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_polmap.viewer.simulation_values import SimulationValues
+from napari_polmap.widgets.jobs import Jobs
+from napari_polmap.widgets.simulate_crystal import CrystalSection
+from napari_polmap.widgets.simulate_directions import DirectionsSection
+from napari_polmap.widgets.simulate_microscope import (
+    ComputationSection,
+    DetectorPart,
+    MicroscopeSection,
+)
+from napari_polmap.widgets.simulate_presets import PresetBar
+from napari_polmap.widgets.simulate_preview import PreviewSection
+from napari_polmap.widgets.simulate_run import RunSection
+from napari_polmap.widgets.simulate_scope import ScopeSection
 
 _WIDTH, _LEAST_WIDTH = 420, 400
 
@@ -37,12 +50,42 @@ class SimulateDock(QWidget):
         self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         self.values = SimulationValues()
         self._build()
+        self.run_section.dataset_ready.connect(self.dataset_ready.emit)
+        # Without a reference to the dock itself, which is gone when this is called.
+        self._parts = (
+            *(section.jobs for section in self._working),
+            *(section.latest for section in self._working),
+        )
+        self.destroyed.connect(partial(_close, self._parts))
 
     def _build(self) -> None:
         inner = QWidget()
         self.column = QVBoxLayout(inner)
         self.column.setContentsMargins(2, 2, 6, 2)
         self.column.setSpacing(2)
+        values = self.values
+        self.preset_bar = PresetBar(values)
+        self.crystal_section = CrystalSection(values)
+        self.directions_section = DirectionsSection(values)
+        self.scope_section = ScopeSection(values)
+        self.microscope_section = MicroscopeSection(values)
+        self.detector_section = DetectorPart(values)
+        self.computation_section = ComputationSection(values)
+        self.preview_section = PreviewSection(values)
+        self.run_section = RunSection(values, self._viewer())
+        self._working = (self.preview_section, self.run_section)
+        for widget in (
+            self.preset_bar,
+            self.crystal_section,
+            self.directions_section,
+            self.scope_section,
+            self.microscope_section,
+            self.detector_section,
+            self.computation_section,
+            self.preview_section,
+            self.run_section,
+        ):
+            self.column.addWidget(widget)
         self.column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidget(inner)
@@ -86,4 +129,14 @@ class SimulateDock(QWidget):
         return super().event(event)
 
     def close_dock(self) -> None:
-        """End the background work and stop listening."""
+        """End the background work: processes of a simulation go, what is finished stays."""
+        for section in self._working:
+            section.close_section()
+
+
+def _close(parts: tuple[Any, ...], _: object = None) -> None:
+    for part in parts:
+        if isinstance(part, Jobs):
+            part.drop_all()
+        else:
+            part.close()
