@@ -20,10 +20,10 @@ STRUCTURES = "Structures (*.cif *.vasp *POSCAR* *.poscar *.xyz *.extxyz);;All fi
 _OF_MATERIALS = ("lattice_angstrom", "b_share", "beam_sign")
 _OF_FILES = ("zone_axis", "horizontal", "frame", "sublattices", "displacements")
 _THERMAL: dict[str, Any] = {
-    "Damped by vibration (Debye-Waller)": "debye-waller",
+    "Damped (Debye-Waller)": "debye-waller",
     "Frozen phonons": "frozen phonon",
     "Atoms at rest": "none",
-    "All three, specimen by specimen": list(THERMAL_MODES),
+    "All three, seed by seed": list(THERMAL_MODES),
 }
 _NO_DISPLACEMENTS = {"RM": {"B": [0.0, 0.1, 0.0]}}
 
@@ -59,10 +59,8 @@ class CrystalSection(Section):
                     make=partial(TextField, table),
                     about="Write such as RM = right.cif, MU = up.cif.",
                 ),
-                Line("crystal.zone_axis", "Zone axis [u, v, w]", make=partial(TextField, numbers)),
-                Line(
-                    "crystal.horizontal", "To the right [u, v, w]", make=partial(TextField, numbers)
-                ),
+                Line("crystal.zone_axis", "Zone axis [uvw]", make=partial(TextField, numbers)),
+                Line("crystal.horizontal", "To the right [uvw]", make=partial(TextField, numbers)),
                 Line(
                     "crystal.frame",
                     "Vectors count",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
 
 from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import PolmapError
@@ -16,7 +16,11 @@ from napari_polmap.widgets.parts import Section, connect_while
 from napari_polmap.widgets.simulate_fields import FlagField, TextField, angles, names
 from napari_polmap.widgets.simulate_form import FieldForm, Line
 
-_SWATCH_PX, _ROW_PX, _COLUMNS = 12, 24, 4
+_SWATCH_PX, _COLUMNS = 12, 4
+_ABOUT = (
+    "Directions of the polarization that are simulated, with their angles on the image "
+    "(counter-clockwise from the right) and the colors that they have in maps"
+)
 
 
 class DirectionsSection(Section):
@@ -30,18 +34,10 @@ class DirectionsSection(Section):
     def __init__(self, values: SimulationValues, parent: QWidget | None = None) -> None:
         super().__init__("Directions", parent=parent)
         self.values = values
-        self.list = QListWidget()
-        self.list.setFlow(QListView.Flow.LeftToRight)
-        self.list.setWrapping(True)
-        self.list.setResizeMode(QListView.ResizeMode.Adjust)
-        self.list.setUniformItemSizes(True)
-        self.list.setSelectionMode(QListWidget.SelectionMode.NoSelection)
-        self.list.setToolTip(
-            "Directions of the polarization that are simulated, with their angles on the image "
-            "(counter-clockwise from the right) and the colors that they have in maps"
-        )
-        self.list.itemChanged.connect(lambda _: self._take())
-        self.add(self.list)
+        self.boxes: dict[str, QCheckBox] = {}
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(4)
+        self.add(self._grid)
         self.form = FieldForm(
             values,
             [
@@ -67,23 +63,29 @@ class DirectionsSection(Section):
     def refresh(self) -> None:
         """Show the directions as they are now."""
         offered, chosen = self._offered(), self._chosen()
-        texts = [offered.label(index) for index in range(len(offered))] if offered else []
-        with QSignalBlocker(self.list):
-            if texts != [self.list.item(i).text() for i in range(self.list.count())]:
-                self.list.clear()
-                for index, text in enumerate(texts):
-                    item = QListWidgetItem(_swatch(offered.colors[index]), text)
-                    item.setData(Qt.ItemDataRole.UserRole, offered.names[index])
-                    self.list.addItem(item)
-                self.list.setFixedHeight(_ROW_PX * max(1, -(-len(texts) // _COLUMNS)) + 6)
-            for place in range(self.list.count()):
-                item = self.list.item(place)
-                checked = item.data(Qt.ItemDataRole.UserRole) in chosen
-                item.setCheckState(Qt.CheckState.Checked if checked else Qt.CheckState.Unchecked)
+        labels = [offered.label(index) for index in range(len(offered))] if offered else []
+        if offered is not None and labels != [box.text() for box in self.boxes.values()]:
+            self._build(offered)
+        for name, box in self.boxes.items():
+            with QSignalBlocker(box):
+                box.setChecked(name in chosen)
         built_in = self._material is not None
         self.form.offer("directions.names", not built_in)
         self.form.offer("directions.angles_deg", not built_in)
         self.form.offer("directions.by_symmetry", self.values.has("specimens"))
+
+    def _build(self, offered: DirectionSet) -> None:
+        for box in self.boxes.values():
+            self._grid.removeWidget(box)
+            box.deleteLater()
+        self.boxes = {}
+        for index, name in enumerate(offered.names):
+            box = QCheckBox(offered.label(index))
+            box.setIcon(_swatch(offered.colors[index]))
+            box.setToolTip(_ABOUT)
+            box.toggled.connect(self._take)
+            self.boxes[name] = box
+            self._grid.addWidget(box, index // _COLUMNS, index % _COLUMNS)
 
     @property
     def _material(self) -> str | None:
@@ -115,13 +117,8 @@ class DirectionsSection(Section):
         offered = self._offered()
         return list(offered.names) if offered else []
 
-    def _take(self) -> None:
-        items = [self.list.item(place) for place in range(self.list.count())]
-        chosen = [
-            item.data(Qt.ItemDataRole.UserRole)
-            for item in items
-            if item.checkState() == Qt.CheckState.Checked
-        ]
+    def _take(self, _: bool = False) -> None:
+        chosen = [name for name, box in self.boxes.items() if box.isChecked()]
         if not chosen:
             self.values.refuse("directions.names", "No direction is checked; check at least one.")
             return

@@ -13,10 +13,13 @@ from weakref import ref
 
 import napari.viewer
 from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_polmap.viewer.simulation_values import SimulationValues
 from napari_polmap.widgets.jobs import Jobs
+from napari_polmap.widgets.make_classifier_section import MakeClassifierSection
+from napari_polmap.widgets.parts import connect_while
 from napari_polmap.widgets.simulate_crystal import CrystalSection
 from napari_polmap.widgets.simulate_directions import DirectionsSection
 from napari_polmap.widgets.simulate_microscope import (
@@ -51,6 +54,7 @@ class SimulateDock(QWidget):
         self.values = SimulationValues()
         self._build()
         self.run_section.dataset_ready.connect(self.dataset_ready.emit)
+        connect_while(self, [(self.values.changed, self._ask_for_width)])
         # Without a reference to the dock itself, which is gone when this is called.
         self._parts = (
             *(section.jobs for section in self._working),
@@ -64,6 +68,7 @@ class SimulateDock(QWidget):
         self.column.setContentsMargins(2, 2, 6, 2)
         self.column.setSpacing(2)
         values = self.values
+        self.make_section = MakeClassifierSection(self._viewer(), self.spec_values, self.fill)
         self.preset_bar = PresetBar(values)
         self.crystal_section = CrystalSection(values)
         self.directions_section = DirectionsSection(values)
@@ -73,8 +78,9 @@ class SimulateDock(QWidget):
         self.computation_section = ComputationSection(values)
         self.preview_section = PreviewSection(values)
         self.run_section = RunSection(values, self._viewer())
-        self._working = (self.preview_section, self.run_section)
+        self._working = (self.preview_section, self.run_section, self.make_section)
         for widget in (
+            self.make_section,
             self.preset_bar,
             self.crystal_section,
             self.directions_section,
@@ -87,7 +93,7 @@ class SimulateDock(QWidget):
         ):
             self.column.addWidget(widget)
         self.column.addStretch(1)
-        scroll = QScrollArea()
+        self._scroll = scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -121,6 +127,16 @@ class SimulateDock(QWidget):
     def sizeHint(self) -> QSize:
         """Qt: as wide as the labels need."""
         return QSize(_WIDTH, 900)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Qt: see that nothing is hidden beside or under the scroll bar."""
+        super().showEvent(event)
+        self._ask_for_width()
+
+    def _ask_for_width(self, _: str = "") -> None:
+        inner, bar = self._scroll.widget(), self._scroll.verticalScrollBar()
+        needed = inner.minimumSizeHint().width() + bar.sizeHint().width()
+        self.setMinimumWidth(max(self.minimumWidth(), needed))
 
     def event(self, event: QEvent) -> bool:
         """Qt: end the background work when the dock is taken out of the window."""

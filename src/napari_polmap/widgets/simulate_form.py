@@ -12,7 +12,7 @@ from napari_polmap.viewer.simulation_values import SimulationValues, field_of
 from napari_polmap.widgets.parts import connect_while
 from napari_polmap.widgets.simulate_fields import DrawnField, Field, TextField, number
 
-_LABEL_WIDTH = 112
+_LABEL_WIDTH, _UNIT_WIDTH = 132, 36
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class FieldForm(QWidget):
         self._grid.setHorizontalSpacing(5)
         self._grid.setVerticalSpacing(3)
         self._grid.setColumnMinimumWidth(0, _LABEL_WIDTH)
+        self._grid.setColumnMinimumWidth(2, _UNIT_WIDTH)
         self._grid.setColumnStretch(1, 1)
         for line in lines:
             self._add(line)

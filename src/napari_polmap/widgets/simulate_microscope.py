@@ -89,7 +89,7 @@ class DetectorPart(Section):
                 Line(
                     "detector.dose",
                     "Dose",
-                    "e⁻/pattern",
+                    "e⁻",
                     about="Left empty the patterns are free of noise.",
                 ),
                 Line("detector.beam_offset_px", "Beam (right, down)", "px", make=vector),
@@ -97,8 +97,8 @@ class DetectorPart(Section):
                 Line("detector.flip", "", make=partial(FlagField, "Reverse ky (flip)")),
                 Line("detector.point_spread_px", "Point spread", "px"),
                 Line("detector.gain_variation", "Gain variation", make=number_field),
-                Line("detector.dead_share", "Dead pixels", "share", make=number_field),
-                Line("detector.hot_share", "Hot pixels", "share", make=number_field),
+                Line("detector.dead_share", "Share of dead pixels", "", make=number_field),
+                Line("detector.hot_share", "Share of hot pixels", "", make=number_field),
                 Line("detector.hot_counts", "Counts of hot ones", make=number_field),
                 Line("detector.dark_counts", "Dark counts", make=number_field),
             ],
@@ -142,7 +142,7 @@ class ComputationSection(Section):
                 Line("numerics.sampling_angstrom", "Sampling", "Å", make=number_field),
                 Line("numerics.half_width", "Half width", "R", make=number_field),
                 Line("numerics.padding_angstrom", "Padding of a block", "Å", make=number_field),
-                Line("numerics.block", "Block's edge", "positions", make=number_field),
+                Line("numerics.block", "Block's edge (pos.)", "", make=number_field),
                 Line("output.format", "Scans as", make=partial(ChoiceField, formats)),
             ],
         )

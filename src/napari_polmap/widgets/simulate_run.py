@@ -49,7 +49,7 @@ from napari_polmap.widgets.parts import (
 
 SIMULATION, OPEN = "simulation", "open scene"
 _QUIET_MS = 400
-_DEVICES = {"Device: automatic": "auto", "Processor": "cpu", "GPU (CUDA)": "cuda"}
+_DEVICES = {"auto": "auto", "CPU": "cpu", "GPU": "cuda"}
 _OTHER = "This folder holds another simulation, or files that are none; choose another folder."
 _START = "Simulate in the background; what is finished is kept whatever happens"
 
@@ -107,7 +107,8 @@ class RunSection(Section):
         self.processes = QSpinBox()
         self.processes.setRange(1, 256)
         self.processes.setValue(default_jobs())
-        self.processes.setSuffix(" processes")
+        self.processes.setSuffix(" proc.")
+        self.processes.setStyleSheet(NARROW.replace("QDoubleSpinBox", "QSpinBox"))
         self.processes.setToolTip("Processes of one thread each; on a GPU there is one")
         self.memory = QDoubleSpinBox()
         self.memory.setRange(50, 1_000_000)
@@ -117,7 +118,9 @@ class RunSection(Section):
         self.memory.setSuffix(" MB")
         self.memory.setToolTip("Memory for the arrays of all processes together")
         self.memory.setStyleSheet(NARROW)
-        self.device = combo("What computes it; a GPU needs CuPy")
+        self.device = combo(
+            "Device: the processor or a GPU (CUDA), which needs CuPy; auto takes a GPU where there is one"
+        )
         for text, name in _DEVICES.items():
             self.device.addItem(text, name)
         for changed in (self.processes.valueChanged, self.memory.valueChanged):
@@ -342,6 +345,7 @@ class RunSection(Section):
             self.cost.setText(cost_text(outlook))
         elif not running:
             self.cost.setText("…" if not self.problem.text() else "")
+            self.folder.set_full("" if self._chosen is None else str(self._chosen))
         activity = self.jobs.activities.get(SIMULATION)
         self.bar.setVisible(activity is not None)
         if activity is not None:

@@ -101,7 +101,7 @@ class ScopeSection(Section):
         self.wall = FieldForm(
             values,
             [
-                Line("scene.wall.position_nm", "Wall (row, column)", "nm", make=pair),
+                Line("scene.wall.position_nm", "Wall (row, col.)", "nm", make=pair),
                 Line("scene.wall.normal_deg", "Normal of the wall", "°", make=number_field),
                 Line("scene.wall.width_angstrom", "Wall width", "Å", make=number_field),
                 Line(
@@ -115,7 +115,7 @@ class ScopeSection(Section):
         self.scan = FieldForm(
             values,
             [
-                Line("scan.shape", "Field (rows, columns)", "positions", make=pair),
+                Line("scan.shape", "Positions (rows, col.)", "", make=pair),
                 Line("scan.step_nm", "Step", "nm", make=number_field),
                 Line("scan.crystal_angle_deg", "Crystal angle", "°"),
             ],
@@ -128,12 +128,12 @@ class ScopeSection(Section):
             values,
             [
                 Line("scene.seeds", "Seeds", make=TextField),
-                Line("scene.wedge_nm_per_nm", "Wedge (row, col.)", "nm/nm", make=pair),
-                Line("scene.bend_x_mrad_per_nm", "Bending of x", "mrad/nm", make=pair),
-                Line("scene.bend_y_mrad_per_nm", "Bending of y", "mrad/nm", make=pair),
+                Line("scene.wedge_nm_per_nm", "Wedge (nm per nm)", "", make=pair),
+                Line("scene.bend_x_mrad_per_nm", "Bending x (mrad/nm)", "", make=pair),
+                Line("scene.bend_y_mrad_per_nm", "Bending y (mrad/nm)", "", make=pair),
                 Line("scan.origin_nm", "Origin (row, col.)", "nm", make=pair),
                 Line("scan.noise_angstrom", "Scan noise", "Å", make=number_field),
-                Line("scan.drift_angstrom", "Drift (row, col.)", "Å/row", make=pair),
+                Line("scan.drift_angstrom", "Drift (row, col.)", "Å", make=pair),
             ],
         )
         more.add(self.more)
