@@ -2,7 +2,7 @@
 
 Both models of ours are trained on train.toml and compared on the specimens of test.toml; the
 better one is written. Then the demo scan is classified by it and by the paper's preprocessing with
-k-NN on single patterns. The data come from knn_default.toml and make_demo_scan.py.
+k-NN on single patterns. The data come from knn_default.toml and held_out_scan.toml.
 
     polmap simulate examples/knn_default.toml -o build/training --jobs 2
     python examples/make_default_classifier.py --data build/training
@@ -43,7 +43,7 @@ def main() -> None:
         "--held-out",
         type=Path,
         default=Path("build/held-out/held_out_knn.toml"),
-        help="a second scene, of make_demo_scan.py --scene held-out",
+        help="a second scene: held_out_scan.toml, packed by pack_demo_scan.py",
     )
     options = parser.parse_args()
     trained: dict[str, tuple[float, Classifier]] = {}

@@ -67,8 +67,7 @@ def test_blocks_cover_the_scan_once_in_windows_of_one_size() -> None:
     assert len(sizes) == 1
 
 
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_blocks_show_what_the_uncut_scene_shows(jobs: int) -> None:
+def test_blocks_show_what_the_uncut_scene_shows() -> None:
     scene = Scene(crystal(), [1.0, 2.0])
     scan = BlockScan(
         scene, grid(2, 4, 2.5, (5.0, 6.0)), Microscope(), 2, padding_angstrom=9.0, options=COARSE
@@ -87,7 +86,8 @@ def test_blocks_show_what_the_uncut_scene_shows(jobs: int) -> None:
     first = middle % 2
     uncut = 4 * whole.data[..., first::2, first::2].reshape(2, 2, 4, *2 * [middle // 2 * 2 + 1])
     cut = np.empty_like(uncut)
-    for block, patterns in scan.simulate(jobs):
+    for block in scan.blocks():
+        patterns = scan.simulate_block(block)
         margin = (patterns.data.shape[-1] - uncut.shape[-1]) // 2
         inner = slice(margin, margin + uncut.shape[-1])
         part = patterns.data[..., inner, inner]

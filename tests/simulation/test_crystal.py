@@ -10,14 +10,12 @@ from napari_polmap.errors import PolmapError
 from napari_polmap.simulation.crystal import (
     THERMAL_SIGMAS,
     Crystal,
-    defect_column,
     perovskite,
     polarization_vector,
     random_a_sites,
     uniform_displacement,
     vibrate,
 )
-from napari_polmap.simulation.domains import Wall, two_domains
 from napari_polmap.simulation.materials import MATERIALS
 
 ase = pytest.importorskip("ase")
@@ -109,20 +107,6 @@ def test_specimens_stay_what_their_seeds_say(seed: int, direction: str, expected
     assert digest(atoms) == expected
 
 
-def test_demo_crystal_stays_what_it_is() -> None:
-    # As examples/make_demo_scan.py makes it.
-    shape = (14, 14, 58)
-    whole = perovskite(
-        random_a_sites(shape, np.random.default_rng([20_260, 0])),
-        two_domains(shape[:2], (45.0, 315.0), 0.15, Wall((7.0, 7.8), 8.0, 1.0)),
-        3.96,
-        0.75,
-        defect_column(shape, (8, 5), 0.8, np.random.default_rng([20_260, 1])),
-    )
-    assert digest(whole.atoms()) == "3eb078bd21aaa94c"
-    assert digest(whole.block(2, 3, 7, 7).atoms()) == "3b46dcd28167fe30"
-
-
 def test_blocks_keep_their_cells_and_go_on_periodically() -> None:
     whole = crystal()
     block = whole.block(1, 1, 1, 2)
@@ -152,24 +136,6 @@ def test_arrangement_follows_the_generator() -> None:
     assert (first != other).any()
 
 
-def test_only_the_defect_column_misses_atoms() -> None:
-    present = defect_column((3, 3, 200), (1, 2), 0.8, np.random.default_rng(0))
-    missing = ~present
-    assert missing[1, 2].mean() == pytest.approx(0.8, abs=0.1)
-    missing[1, 2] = False
-    assert not missing.any()
-
-
-def test_missing_atoms_are_left_out() -> None:
-    sites = random_a_sites((2, 3, 4), np.random.default_rng(0))
-    present = np.ones((2, 3, 4), bool)
-    present[0, 1, 2] = False
-    still = np.zeros((2, 3, 2))
-    whole = perovskite(sites, still, 4.0)
-    holed = perovskite(sites, still, 4.0, b_present=present)
-    assert len(holed.atoms()) == len(whole.atoms()) - 1
-
-
 def test_vibration_has_the_given_amplitude() -> None:
     shape = (6, 6, 30)
     sites = random_a_sites(shape, np.random.default_rng(0))
@@ -188,7 +154,6 @@ def test_vibration_has_the_given_amplitude() -> None:
         {"displacement": np.zeros((3, 3, 2))},
         {"lattice_angstrom": 0.0},
         {"share": 1.5},
-        {"b_present": np.ones((1, 1, 1), bool)},
     ],
 )
 def test_impossible_perovskites_are_refused(change: dict[str, object]) -> None:

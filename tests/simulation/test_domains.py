@@ -5,14 +5,12 @@ import pytest
 
 from napari_polmap.directions import NOT_COMPUTED, DirectionSet
 from napari_polmap.errors import PolmapError
-from napari_polmap.simulation.crystal import polarization_vector
 from napari_polmap.simulation.domains import (
     LabelledDomains,
     OneDomain,
     TwoDomains,
     Wall,
     labels_at,
-    two_domains,
 )
 
 DIRECTIONS = DirectionSet.default()
@@ -21,10 +19,11 @@ DIRECTIONS = DirectionSet.default()
 @pytest.mark.parametrize("profile", ["tanh", "linear"])
 def test_wall_divides_two_domains(profile: str) -> None:
     wall = Wall(position=(2.0, 3.0), normal_deg=0.0, width=1.0, profile=profile)
-    field = two_domains((4, 8), (45.0, 315.0), 0.2, wall)
-    assert field[:, 0] == pytest.approx(np.tile(polarization_vector(45, 0.2), (4, 1)), abs=1e-3)
-    assert field[:, -1] == pytest.approx(np.tile(polarization_vector(315, 0.2), (4, 1)), abs=1e-3)
-    assert wall.second_share(2.0, 3.0) == pytest.approx(0.5)
+    points = [(1.0, 0.5), (2.0, 3.0), (3.0, 7.5)]
+    shares = TwoDomains(("RU", "RD"), wall).shares(points, DIRECTIONS)
+    first, second = DIRECTIONS.index("RU"), DIRECTIONS.index("RD")
+    assert shares[:, first] == pytest.approx([1.0, 0.5, 0.0], abs=1e-3)
+    assert shares[:, second] == pytest.approx([0.0, 0.5, 1.0], abs=1e-3)
     assert wall.distance(0.0, 5.0) == pytest.approx(2.0)
 
 

@@ -7,10 +7,8 @@ the number of positions and not with the scene.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -214,26 +212,6 @@ class BlockScan:
             data[0, here] = patterns.data[index[here], here]
         mean = float(slices.mean() * slice_angstrom / 10)
         return replace(parts[0][0], data=data, thickness_nm=(mean,))
-
-    def simulate(self, jobs: int = 1) -> Iterator[tuple[Block, Patterns]]:
-        """Patterns block by block, in any order, from so many processes.
-
-        Yields
-        ------
-        block : tuple of slice
-            Rows and columns of the scan.
-        patterns : Patterns
-            As of `simulate_block`.
-        """
-        blocks = self.blocks()
-        if jobs == 1:
-            for block in blocks:
-                yield block, self.simulate_block(block)
-            return
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            waiting = {pool.submit(self.simulate_block, block): block for block in blocks}
-            for finished in as_completed(waiting):
-                yield waiting[finished], finished.result()
 
     def _box(self, block: Block) -> tuple[Floats, Floats]:
         points = self.positions[block].reshape(-1, 2)

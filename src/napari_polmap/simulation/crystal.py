@@ -136,7 +136,6 @@ def perovskite(
     displacement: Floats,
     lattice_angstrom: float = 3.96,
     share: float = 0.7,
-    b_present: npt.NDArray[np.bool_] | None = None,
 ) -> Crystal:
     """A block of cubic niobate cells, each column of cells with its own displacement.
 
@@ -151,8 +150,6 @@ def perovskite(
     share : float
         Part of the displacement that is the B cation moving; the oxygen moves the rest of it the
         other way. The A sites stay.
-    b_present : numpy.ndarray of bool, shape (rows, columns, depth), optional
-        False where the B atom is missing; by default none is.
 
     Raises
     ------
@@ -165,11 +162,6 @@ def perovskite(
             f"A crystal of A sites of shape {shape} needs displacements of shape (rows, "
             f"columns, 2), but they have {displacement.shape}; give one per cell column."
         )
-    if b_present is not None and b_present.shape != shape:
-        raise PolmapError(
-            f"The B sites have shape {b_present.shape}, but the A sites {shape}; "
-            "give both for the same cells."
-        )
     cell = MATERIALS["KNN"].unit_cell(lattice_angstrom, b_share=share)
     species = np.empty((*shape, len(cell.sites)), dtype="<U2")
     moved = np.zeros((*shape[:2], len(cell.sites), 3))
@@ -179,8 +171,6 @@ def perovskite(
             continue
         species[..., index] = next(iter(site.species))
         moved[:, :, index, :2] = (share if site.sublattice == "B" else share - 1) * displacement
-    if b_present is not None:
-        species[..., cell.site("B")][~b_present] = ""
     return Crystal(cell, species, moved)
 
 
@@ -222,35 +212,6 @@ def uniform_displacement(
 ) -> Floats:
     """The same polarization in every column of cells, shape (rows, columns, 2) in Å."""
     return np.broadcast_to(polarization_vector(angle_deg, magnitude_angstrom), (*shape, 2)).copy()
-
-
-def defect_column(
-    shape: tuple[int, int, int],
-    column: tuple[int, int],
-    missing_share: float,
-    rng: np.random.Generator,
-) -> npt.NDArray[np.bool_]:
-    """B sites with one column of atoms partly missing.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Cells along (rows, columns, depth).
-    column : tuple of int
-        Cell (row, column) of the defect.
-    missing_share : float
-        Probability that an atom of the column is missing.
-    rng : numpy.random.Generator
-        Decides which atoms are missing.
-
-    Returns
-    -------
-    numpy.ndarray of bool
-        True where the B atom is present.
-    """
-    present = np.ones(shape, bool)
-    present[column] = rng.random(shape[2]) >= missing_share
-    return present
 
 
 def vibrate(atoms: Atoms, sigmas: Mapping[str, float], rng: np.random.Generator) -> Atoms:

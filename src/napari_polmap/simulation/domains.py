@@ -1,7 +1,6 @@
 """Domains of one direction each, and the walls between them.
 
-Points are (row, column); a wall's lengths are in the unit of the points that it is asked about: Å
-in a scene, cells in `two_domains`.
+Points are (row, column) in Å, and so are a wall's lengths.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import numpy.typing as npt
 
 from napari_polmap.directions import NOT_COMPUTED, DirectionSet, screen_vectors
 from napari_polmap.errors import PolmapError
-from napari_polmap.simulation.crystal import polarization_vector
 
 Floats = npt.NDArray[np.float64]
 
@@ -200,33 +198,3 @@ def labels_at(
     shares = domains.shares(points, directions)
     labels = np.where(shares.max(-1) < INSIDE, NOT_COMPUTED, shares.argmax(-1))
     return labels.astype(np.uint8)
-
-
-def two_domains(
-    shape: tuple[int, int],
-    angles_deg: tuple[float, float],
-    magnitude_angstrom: float,
-    wall: Wall,
-) -> Floats:
-    """Displacements of two domains with a wall between them, for `perovskite`.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Cells along (rows, columns).
-    angles_deg : tuple of float
-        Polarization before and behind the wall.
-    magnitude_angstrom : float
-        Length of the displacement inside the domains; the two are mixed linearly in the wall.
-    wall : Wall
-        Where the domains meet, in cells of this block.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (rows, columns, 2), in Å.
-    """
-    rows, columns = np.indices(shape) + 0.5
-    second = wall.second_share(rows, columns)[..., None]
-    first_vector, second_vector = (polarization_vector(a, magnitude_angstrom) for a in angles_deg)
-    return (1 - second) * first_vector + second * second_vector
