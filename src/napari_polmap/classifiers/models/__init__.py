@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from napari_polmap.classifiers.models.base import Augment, FitProgress, Model
 from napari_polmap.classifiers.models.features import PcaFeatures
+from napari_polmap.classifiers.models.network import (
+    Cnn,
+    Network,
+    ResNet18,
+    ResNet50,
+    Vgg11,
+    Vgg16,
+)
 from napari_polmap.classifiers.models.pca import PcaKnn, PcaLda
+from napari_polmap.classifiers.models.settings import OBJECTIVES
 from napari_polmap.errors import ClassifierError
 
 __all__ = [
     "MODELS",
+    "OBJECTIVES",
     "Augment",
     "FitProgress",
     "Model",
+    "Network",
     "PcaFeatures",
     "PcaKnn",
     "PcaLda",
     "model_class",
 ]
 
-MODELS: dict[str, type[Model]] = {"pca-knn": PcaKnn, "pca-lda": PcaLda}
+MODELS: dict[str, type[Model]] = {
+    model.kind: model for model in (PcaKnn, PcaLda, Cnn, ResNet18, ResNet50, Vgg11, Vgg16)
+}
 """Models by their names on the command line."""
 
 
