@@ -119,7 +119,7 @@ class RunSection(Section):
         self.memory.setToolTip("Memory for the arrays of all processes together")
         self.memory.setStyleSheet(NARROW)
         self.device = combo(
-            "Device: the processor or a GPU (CUDA), which needs CuPy; auto takes a GPU where there is one"
+            "Device: the processor, or a GPU (CUDA) through CuPy; auto takes a GPU where there is one"
         )
         for text, name in _DEVICES.items():
             self.device.addItem(text, name)
