@@ -194,6 +194,7 @@ def estimate_classifier(
     jobs: int = 1,
     device: str = "auto",
     memory_mb: float = MEMORY_MB,
+    measure: bool = True,
 ) -> tuple[Estimate, float | None]:
     """What the simulation will cost, and the time of all stages but the last in seconds.
 
@@ -201,6 +202,8 @@ def estimate_classifier(
     ----------
     spec_values, folder, jobs, device, memory_mb
         As for `iter_make_classifier`; what is finished in the folder is not counted.
+    measure : bool
+        Simulate a small batch, once in this process, to tell the time.
 
     Raises
     ------
@@ -209,7 +212,7 @@ def estimate_classifier(
     """
     spec = checked_spec(spec_values)
     where = None if folder is None else Path(folder).expanduser()
-    cost = estimate(spec, where, jobs=jobs, device=device, memory_mb=memory_mb)
+    cost = estimate(spec, where, jobs=jobs, device=device, memory_mb=memory_mb, measure=measure)
     if cost.seconds is None:
         return cost, None
     assert spec.specimens is not None
@@ -231,7 +234,8 @@ def figures_text(figures: Mapping[str, Any]) -> str:
     groups = figures["groups"]
     text = (
         f"On {groups} specimen{'s' if groups > 1 else ''} that it had never seen, it named the "
-        f"right direction at {figures['accuracy']:.0%} of the positions of noise-free simulated scans"
+        f"right direction at {figures['accuracy']:.0%} of the positions of noise-free simulated "
+        "scans"
     )
     coverage, selective = figures["coverage"], figures["selective_accuracy"]
     if selective is None:

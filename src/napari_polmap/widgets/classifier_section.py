@@ -36,6 +36,11 @@ class ClassifierSection(Section):
         self.add(self.mismatch)
         self.unsure = Notice("info")
         self.add(self.unsure)
+        self.make = button(
+            "Make a classifier for this scan…",
+            "Simulate the material under this scan's conditions, train on that, and classify it",
+        )
+        self.add(self.make)
         self.facts = wrapped()
         self.add(self.facts)
         self.card = Section("Card", open_=False)

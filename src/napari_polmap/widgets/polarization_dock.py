@@ -81,6 +81,7 @@ class PolarizationDock(QWidget):
         for signal, slot in self._connections:
             signal.connect(slot)
         self.detector_section.patterns.clicked.connect(self.show_patterns)
+        self.classifier_section.make.clicked.connect(self.show_make_classifier)
         self.scan_section.calibrate.clicked.connect(self.show_calibration)
         self.detector_section.imaging.clicked.connect(self.show_imaging)
         self.run_section.force.toggled.connect(self.run_section.refresh)
@@ -162,6 +163,19 @@ class PolarizationDock(QWidget):
             None where there is no window.
         """
         return open_over(self._viewer(), "Calibration", self)
+
+    def show_make_classifier(self) -> QWidget | None:
+        """Open the dock "Simulate" as a tab over this one, where a classifier is made.
+
+        Returns
+        -------
+        SimulateDock or None
+            None where there is no window.
+        """
+        dock: Any = open_over(self._viewer(), "Simulate", self)
+        if dock is not None:
+            dock.make_section.header.setChecked(True)
+        return dock
 
     def fit_view(self) -> None:
         """Fit the view to the canvas, once the window has made room for the dock."""
