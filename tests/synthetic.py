@@ -13,8 +13,8 @@ import numpy as np
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.classifiers import Classifier, train
+from napari_polmap.classifiers.recipes import Recipe
 from napari_polmap.classifiers.samples import Sampling
-from napari_polmap.classifiers.training import Recipe
 from napari_polmap.diffraction.preprocessing import Preprocessing
 from napari_polmap.directions import DirectionSet
 from napari_polmap.scan import Scan

@@ -81,6 +81,10 @@ class DatasetError(PolmapError):
     """A labelled data set that cannot be read or does not fit."""
 
 
+class TrainingStoppedError(PolmapError):
+    """A training that was stopped before there was anything to keep."""
+
+
 class ExportError(PolmapError):
     """A picture or data file that cannot be written."""
 

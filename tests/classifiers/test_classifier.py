@@ -9,7 +9,6 @@ import pytest
 
 from napari_polmap.calibration import Calibration
 from napari_polmap.classifiers import Classifier
-from napari_polmap.classifiers.probabilities import ProbabilityCalibration
 from napari_polmap.diffraction.operators import BeamOperators
 from napari_polmap.diffraction.preprocessing import Preprocessing, minmax, percentile_center
 from napari_polmap.scan import Scan
@@ -105,16 +104,6 @@ def test_novelty_tells_foreign_patterns(classifier: Classifier) -> None:
     ring = 50 * np.exp(-((np.hypot(ky - 15.6, kx - 15.2) - 6) ** 2))
     foreign = np.broadcast_to(ring, (12, 12, 32, 32))
     assert np.median(classifier.predict_block(foreign, NO_HALO, CALIBRATION).novelty) > 3
-
-
-def test_temperature_keeps_the_order() -> None:
-    probabilities = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]], np.float32)
-    softer = ProbabilityCalibration(3.0).apply(probabilities)
-    np.testing.assert_array_equal(softer.argmax(1), [0, 1])
-    assert softer[0, 0] < 0.7
-    np.testing.assert_allclose(softer.sum(1), 1, rtol=1e-6)
-    same = ProbabilityCalibration(1.0, floor=1e-9).apply(probabilities)
-    np.testing.assert_allclose(same, probabilities, atol=1e-6)
 
 
 def test_paper_preprocessing_centers_itself(classifier: Classifier) -> None:

@@ -8,13 +8,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_polmap.classifiers import Classifier, iter_train, save_classifier, train
-from napari_polmap.classifiers.samples import Sampler, Sampling, with_symmetry
-from napari_polmap.diffraction.preprocessing import Preprocessing
-from napari_polmap.directions import DirectionSet
-from napari_polmap.errors import ClassifierError, DatasetError
+from napari_polmap.classifiers import (
+    Classifier,
+    iter_train,
+    read_classifier,
+    save_classifier,
+    train,
+)
+from napari_polmap.classifiers.ensemble import Ensemble
+from napari_polmap.errors import ClassifierError, DatasetError, TrainingStoppedError
 from napari_polmap.io.datasets import load_dataset
-from tests.synthetic import CALIBRATION, DIRECTIONS, QUICK, make_patterns, make_scan, write_dataset
+from tests.synthetic import CALIBRATION, QUICK, make_patterns, make_scan, write_dataset
+
+NO_HALO = ((0, 0), (0, 0))
+PLAIN = dataclasses.replace(QUICK, settings={})
+CNN = dataclasses.replace(
+    QUICK, settings={"epochs": 8, "batch": 16, "learning_rate": 2e-3, "standardize": True}
+)
+
+
+def _accuracy(trained: Classifier) -> float:
+    means = np.stack([make_patterns(np.full((8, 8), k), seed=91).mean((0, 1)) for k in range(8)])
+    predicted = trained.predict_proba(means, CALIBRATION).argmax(1)
+    return float((predicted == np.arange(8)).mean())
 
 
 def test_same_seed_same_file(dataset: Path, tmp_path: Path) -> None:
@@ -34,37 +50,170 @@ def test_card_and_figures(classifier: Classifier) -> None:
     assert card["energy_kv"] == 200
     assert card["lattice_nm"] == pytest.approx(0.396)
     assert card["thickness_nm"] == [20.0, 20.0]
-    assert card["cross_validation"]["accuracy"] > 0.95
     assert 0.3 <= classifier.threshold <= 0.6
+    figures = card["validation"]
+    assert figures["split"] == "groups"
+    assert figures["accuracy"] > 0.95
+    confusion = np.array(figures["confusion"])
+    assert confusion.shape == (8, 8)
+    assert confusion.sum() == figures["n"] == card["patterns"]["judged"] == 96
+    assert np.trace(confusion) / 96 == pytest.approx(figures["accuracy"], rel=1e-5)
+    assert sum(row[2] for row in figures["reliability"]) == 96
 
 
 @pytest.mark.parametrize("model", ["pca-knn", "pca-lda"])
 def test_every_model_learns(dataset: Path, model: str) -> None:
-    recipe = QUICK if model == "pca-lda" else dataclasses.replace(QUICK, settings={})
-    trained = train(dataset, model, recipe=recipe, seed=0)
-    means = np.stack([make_patterns(np.full((8, 8), k), seed=91).mean((0, 1)) for k in range(8)])
-    predicted = trained.predict_proba(means, CALIBRATION).argmax(1)
-    assert (predicted == np.arange(8)).mean() >= 0.75
+    trained = train(dataset, model, recipe=QUICK if model == "pca-lda" else PLAIN, seed=0)
+    assert _accuracy(trained) >= 0.75
+
+
+def test_a_network_learns_and_classifies_scans(dataset: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(CNN, sampling=dataclasses.replace(QUICK.sampling, per_scan=12))
+    steps = iter_train(dataset, "cnn", recipe=recipe, seed=3)
+    told = []
+    while True:
+        try:
+            told.append(next(steps))
+        except StopIteration as finished:
+            trained: Classifier = finished.value
+            break
+    curves = told[-1].curves
+    assert curves is not None
+    assert curves.epochs == list(range(1, len(curves.epochs) + 1))
+    assert curves.loss[-1] < curves.loss[0]
+    assert any(step.remaining_s for step in told)
+    assert trained.card["training"]["curves"][0]["epochs"] == curves.epochs
+    assert trained.card["validation"]["n"] == 8 * 12  # one group of four
+    read = read_classifier(save_classifier(trained, tmp_path / "cnn.safetensors"))
+    for index in (1, 6):
+        block = make_patterns(np.full((24, 24), index), seed=77)
+        prediction = read.predict_block(block, NO_HALO, CALIBRATION)
+        assert (prediction.probabilities.argmax(-1) == index).mean() > 0.8
+        assert np.median(prediction.novelty) < 1.2
+    predictor = read.predictor(CALIBRATION, (24, 24), (32, 32))
+    seen, _ = predictor.seen(block, NO_HALO)
+    plain = dataclasses.replace(read, context=None).predict_block(block, NO_HALO, CALIBRATION)
+    expected = read.calibration.apply(read.model.predict_proba(seen.reshape(24 * 24, -1)))
+    np.testing.assert_allclose(plain.probabilities.reshape(-1, 8), expected, atol=1e-4)
+
+
+def test_ensembles_speak_together(dataset: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(PLAIN, vote="majority")
+    trained = train(dataset, ["pca-knn", "pca-lda"], recipe=recipe, seeds=[1, 2])
+    assert isinstance(trained.model, Ensemble)
+    assert [member.kind for member in trained.model.members] == ["pca-knn"] * 2 + ["pca-lda"] * 2
+    assert trained.card["model"] == ["pca-knn"] * 2 + ["pca-lda"] * 2
+    assert _accuracy(trained) >= 0.75
+    block = make_patterns(np.full((12, 12), 2), seed=77)
+    read = read_classifier(save_classifier(trained, tmp_path / "several.safetensors"))
+    given = trained.predict_block(block, NO_HALO, CALIBRATION)
+    again = read.predict_block(block, NO_HALO, CALIBRATION)
+    np.testing.assert_array_equal(again.probabilities, given.probabilities)
+    assert np.median(given.novelty) < 1.5
+
+
+def test_isotonic_calibration_keeps_the_figures(dataset: Path) -> None:
+    trained = train(dataset, recipe=dataclasses.replace(QUICK, calibration="isotonic"), seed=1)
+    assert trained.calibration.knots
+    assert trained.card["validation"]["ece"] < 0.15
 
 
 def test_paper_recipe_on_single_patterns(tmp_path: Path) -> None:
-    trained = train(write_dataset(tmp_path / "d", groups=2, detector=96), "pca-knn", preset="paper")
+    data = write_dataset(tmp_path / "d", groups=2, detector=96)
+    trained = train(data, "pca-knn", preset="paper", max_patterns=256)
     assert trained.window_cells == 0
     assert trained.preprocessing.normalization == "minmax"
     assert trained.model.settings()["components"] == 20
+    assert trained.card["patterns"]["drawn"] == 256
+    scan = make_scan(np.full((4, 4), 3), detector=96, dose=20000)
+    calibration = trained.calibration_of(scan.with_calibration(CALIBRATION))
+    block = scan.read(slice(0, 4), slice(0, 4))
+    assert trained.predict_block(block, NO_HALO, calibration).covered.all()
 
 
 def test_progress_counts_to_the_end(dataset: Path) -> None:
     steps = list(iter_train(dataset, recipe=QUICK))
     assert [s.done for s in steps] == sorted(s.done for s in steps)
     assert steps[-1].done < steps[-1].total == steps[0].total
+    assert steps[0].message == "reading scan 1 of 32"
 
 
-def test_unknown_model_and_single_group(dataset: Path, tmp_path: Path) -> None:
+def test_stopped_while_reading_there_is_nothing_to_keep(dataset: Path) -> None:
+    with pytest.raises(TrainingStoppedError, match="after 0 of 32 scans"):
+        train(dataset, recipe=QUICK, stop=lambda: True)
+
+
+def test_stopped_later_it_keeps_the_best_so_far(dataset: Path) -> None:
+    stopping: list[bool] = []
+    recipe = dataclasses.replace(CNN, settings={"epochs": 50, "batch": 16})
+
+    def told(step: object) -> None:
+        if "epoch 2 " in str(step):
+            stopping.append(True)
+
+    trained = train(dataset, "cnn", recipe=recipe, stop=lambda: bool(stopping), progress=told)
+    assert trained.card["training"]["stopped"]
+    assert len(trained.card["training"]["curves"][0]["epochs"]) <= 2
+    stopping.clear()
+
+    def folded(step: object) -> None:
+        if "fold 1" in str(step):
+            stopping.append(True)
+
+    trained = train(dataset, recipe=QUICK, stop=lambda: bool(stopping), progress=folded)
+    assert _accuracy(trained) >= 0.75
+    assert trained.card["validation"]["n"] == 48  # one fold of two
+
+
+def test_goes_on_from_a_checkpoint(dataset: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(CNN, settings={"epochs": 3, "batch": 16})
+    whole = train(dataset, "cnn", recipe=recipe, name="a")
+    stopping: list[bool] = []
+
+    def told(step: object) -> None:
+        if "epoch 2 " in str(step):
+            stopping.append(True)
+
+    options = {"recipe": recipe, "name": "a", "checkpoint": tmp_path / "on.safetensors"}
+    train(dataset, "cnn", **options, stop=lambda: bool(stopping), progress=told)
+    resumed = train(dataset, "cnn", **options)
+    for name, array in whole.model.arrays().items():
+        np.testing.assert_array_equal(resumed.model.arrays()[name], array)
+
+
+def test_label_images_are_learned_from(tmp_path: Path) -> None:
+    lines = ['name = "walls"', 'directions = ["RM", "RU", "MU", "LU", "LM", "LD", "MD", "RD"]']
+    for group in range(3):
+        labels = np.repeat(np.arange(8), 24)[:, None] * np.ones((1, 16), int)
+        np.save(tmp_path / f"{group}.npy", make_patterns(labels, seed=group, dose=20000))
+        truth = labels.astype(np.uint8)
+        truth[:2] = 255
+        np.save(tmp_path / f"{group}_truth.npy", truth)
+        lines += [
+            "[[scan]]", f'path = "{group}.npy"', f'truth = "{group}_truth.npy"',
+            f'group = "{group}"', "step_nm = 0.0495", "lattice_nm = 0.396", "energy_kv = 200",
+            "semi_angle_mrad = 24", "center = [15.6, 15.2]", "radius = 9.0",
+        ]  # fmt: skip
+    toml = tmp_path / "walls.toml"
+    toml.write_text("\n".join(lines) + "\n")
+    narrow = dataclasses.replace(QUICK.sampling, per_scan=80, width_cells=(0.9, 1.1))
+    trained = train(toml, recipe=dataclasses.replace(QUICK, sampling=narrow))
+    assert trained.card["validation"]["accuracy"] > 0.85
+    assert trained.card["patterns"]["drawn"] == 240
+
+
+def test_unknown_model_and_what_networks_alone_take(dataset: Path) -> None:
     with pytest.raises(ClassifierError, match="pca-knn, pca-lda"):
         train(dataset, "resnet9000", recipe=QUICK)
-    with pytest.raises(DatasetError, match="of one group"):
-        train(write_dataset(tmp_path / "one", groups=1), recipe=QUICK)
+    with pytest.raises(DatasetError, match="objective 'prototype' is for networks"):
+        train(dataset, "pca-lda", objective="prototype")
+    with pytest.raises(DatasetError, match="no field 'epochs'"):
+        train(dataset, recipe=dataclasses.replace(QUICK, settings={"epochs": 3}))
+
+
+def test_one_group_is_parted_and_the_card_says_so(tmp_path: Path) -> None:
+    trained = train(write_dataset(tmp_path / "one", groups=1), recipe=QUICK)
+    assert trained.card["validation"]["split"] == "positions"
 
 
 def test_direction_without_a_scan(dataset: Path) -> None:
@@ -72,55 +221,3 @@ def test_direction_without_a_scan(dataset: Path) -> None:
     fewer = tuple(s for s in content.scans if s.direction != ("RU",))
     with pytest.raises(DatasetError, match="no scan of RU"):
         train(dataclasses.replace(content, scans=fewer), recipe=QUICK)
-
-
-def test_symmetry_turns_the_direction_with_the_pattern() -> None:
-    # An arrow in the pattern that points where the polarization points.
-    size = 9
-    patterns = []
-    for name in DIRECTIONS.names:
-        dy, dx = DIRECTIONS.vectors[DIRECTIONS.index(name)]
-        square = np.zeros((size, size), np.float32)
-        square[round(4 + 3 * dy), round(4 + 3 * dx)] = 1
-        patterns.append(square.ravel())
-    turned, classes, source = with_symmetry(np.stack(patterns), np.arange(8), DIRECTIONS, size)
-    assert len(turned) == 64
-    assert sorted(np.bincount(source)) == [8] * 8
-    for pattern, index in zip(turned, classes, strict=True):
-        np.testing.assert_array_equal(pattern, patterns[index])
-
-
-def test_symmetry_only_where_the_set_allows_it() -> None:
-    halves = DirectionSet.from_names(["right", "left", "none"], [0.0, 180.0, None])
-    patterns = np.arange(12, dtype=np.float32).reshape(3, 4)
-    turned, classes, _ = with_symmetry(patterns, np.arange(3), halves, 2)
-    # Identity, 180°, mirror left-right and mirror up-down; no quarter turns.
-    assert len(turned) == 12
-    np.testing.assert_array_equal(classes[:3], [0, 1, 2])
-    np.testing.assert_array_equal(classes[3:6], [1, 0, 2])
-
-
-def test_samples_have_the_dose_and_the_mean_asked_for() -> None:
-    scan = make_scan(np.zeros((8, 8), int), dose=1e6)
-    sampling = Sampling(
-        per_scan=60, dose=(2000, 2000), center_jitter=0, radius_jitter=0, operators=1
-    )
-    noisy = Sampler(Preprocessing(size=16), sampling, np.random.default_rng(0)).draw(scan)
-    clean = Sampler(
-        Preprocessing(size=16), dataclasses.replace(sampling, dose=None), np.random.default_rng(0)
-    ).draw(scan)
-    np.testing.assert_allclose(noisy.mean(1), 1, rtol=1e-5)
-    bright = clean.mean(0) > 1
-    spread = noisy.std(0)[bright] / clean.mean(0)[bright]
-    # 2,000 electrons over about 116 output pixels of the disk, each the mean of some two pixels.
-    assert 0.05 < spread.mean() < 0.25
-    np.testing.assert_allclose(noisy.mean(0)[bright], clean.mean(0)[bright], rtol=0.15)
-
-
-def test_jitter_moves_the_disk() -> None:
-    scan = make_scan(np.zeros((8, 8), int), dose=1e7)
-    sampling = Sampling(per_scan=40, dose=None, center_jitter=0.05, radius_jitter=0.0)
-    drawn = Sampler(Preprocessing(size=16), sampling, np.random.default_rng(0)).draw(scan)
-    axis = (np.arange(16) - 7.5) / 8 * 1.3
-    centers = (drawn.reshape(-1, 16, 16).sum(1) * axis).sum(1) / 256
-    assert 0.02 < centers.std() < 0.09

@@ -11,19 +11,25 @@ from napari_polmap.classifiers.library import (
     rename_classifier,
 )
 from napari_polmap.classifiers.predictor import BlockPrediction, Halo
-from napari_polmap.classifiers.training import TrainingProgress, iter_train, train
+from napari_polmap.classifiers.recipes import PRESETS, Recipe, read_recipe, recipe_from
+from napari_polmap.classifiers.training import Curves, TrainingProgress, iter_train, train
 
 __all__ = [
+    "PRESETS",
     "BlockPrediction",
     "Classifier",
+    "Curves",
     "Entry",
     "Halo",
+    "Recipe",
     "TrainingProgress",
     "add_classifier",
     "iter_train",
     "list_classifiers",
     "load_classifier",
     "read_classifier",
+    "read_recipe",
+    "recipe_from",
     "remove_classifier",
     "rename_classifier",
     "save_classifier",

@@ -12,7 +12,8 @@ import numpy as np
 
 from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.classifiers.context import Context
-from napari_polmap.classifiers.models import PcaFeatures, model_class
+from napari_polmap.classifiers.ensemble import restore_model
+from napari_polmap.classifiers.models import PcaFeatures
 from napari_polmap.classifiers.probabilities import ProbabilityCalibration
 from napari_polmap.classifiers.reference import Reference
 from napari_polmap.diffraction.preprocessing import Preprocessing
@@ -55,7 +56,7 @@ def save_classifier(classifier: Classifier, path: str | Path) -> Path:
         "preprocessing": classifier.preprocessing.to_dict(),
         "window_cells": classifier.window_cells,
         "model": {"kind": classifier.model.kind, **classifier.model.settings()},
-        "calibration": vars(classifier.calibration),
+        "calibration": classifier.calibration.to_dict(),
         "context": None if classifier.context is None else classifier.context.to_dict(),
         "threshold": classifier.threshold,
         "novelty_scale": reference.novelty_scale,
@@ -160,7 +161,7 @@ def _restore(
         for name, array in arrays.items()
         if name.startswith("model.")
     }
-    model = model_class(settings.pop("kind")).restore(directions, settings, model_arrays)
+    model = restore_model(settings.pop("kind"), directions, settings, model_arrays)
     reference = Reference(
         class_means=arrays["reference.class_means"],
         vectors=arrays["reference.vectors"].astype(np.float32),
@@ -179,7 +180,7 @@ def _restore(
         preprocessing=Preprocessing.from_dict(header["preprocessing"]),
         window_cells=float(header["window_cells"]),
         model=model,
-        calibration=ProbabilityCalibration(**header["calibration"]),
+        calibration=ProbabilityCalibration.from_dict(header["calibration"]),
         threshold=float(header["threshold"]),
         card=header["card"],
         reference=reference,
