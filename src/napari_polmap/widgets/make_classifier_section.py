@@ -334,7 +334,7 @@ class MakeClassifierSection(Section):
         self.make.setToolTip(
             "It is made: change something above to make another"
             if self.made is not None
-            else "Simulate, train, test and classify the scan, one after the other, in the background"
+            else "Simulate, train, test and map, one after the other, in the background"
         )
         self.cancel.setVisible(at_work)
         self.show_values.setEnabled(outlook is not None)
