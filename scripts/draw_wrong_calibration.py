@@ -129,6 +129,9 @@ def main() -> None:
         ],
         loc="outside lower center",
         ncols=8,
+        fontsize=9,
+        columnspacing=1.2,
+        handlelength=1.5,
         frameon=False,
     )
     figure.savefig(OUT, dpi=100)
