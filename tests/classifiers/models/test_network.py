@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -48,20 +50,18 @@ def test_the_custom_network_learns_the_directions(disks: Callable, objective: st
     assert ends[-1].validation_accuracy > 0.6
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("kind", ["resnet18", "vgg11"])
+_QUICK = {("resnet18", "prototype"), ("resnet18", "regression"), ("vgg11", "classification")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "objective"),
+    [
+        pytest.param(kind, objective, marks=() if (kind, objective) in _QUICK else pytest.mark.slow)
+        for kind in ("resnet18", "resnet50", "vgg11", "vgg16")
+        for objective in OBJECTIVES
+    ],
+)
 def test_a_large_network_takes_a_step(disks: Callable, kind: str, objective: str) -> None:
-    _take_a_step(disks, kind, objective)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("kind", ["resnet50", "vgg16"])
-def test_the_largest_networks_take_a_step(disks: Callable, kind: str, objective: str) -> None:
-    _take_a_step(disks, kind, objective)
-
-
-def _take_a_step(disks: Callable, kind: str, objective: str) -> None:
     model = model_class(kind)(DEFAULT, size=32, objective=objective, epochs=1)
     patterns, classes = disks(16, 32)
     told: list[FitProgress] = []
@@ -288,6 +288,16 @@ def test_a_last_batch_of_one_is_learned(disks: Callable) -> None:
     model = ResNet18(DEFAULT, size=32, epochs=1, batch=4)
     model.fit(*disks(9, 32))
     assert np.isfinite(model.predict_proba(disks(3, 32)[0])).all()
+
+
+def test_torch_is_not_imported_before_a_network_computes() -> None:
+    code = (
+        "import sys; from napari_polmap.classifiers.models import model_class; "
+        "from napari_polmap.directions import DirectionSet; "
+        "model_class('cnn').restore(DirectionSet.default(), {'size': 16}, {}); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_registry_names_every_network() -> None:
