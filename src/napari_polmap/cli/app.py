@@ -90,7 +90,8 @@ def _add(command: Callable[..., None]) -> None:
 
 
 for _command in (
-    demo, info, calibrate, virtual, classify, simulate, make_classifier, evaluate, export,
+    demo, info, calibrate, virtual, classify, simulate, make_classifier, evaluate, benchmark,
+    export,
 ):  # fmt: skip
     _add(_command)
 app.add_typer(classifiers, name="classifiers")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.classifiers.classifier import Classifier
-from napari_polmap.directions import DirectionSet
+from napari_polmap.directions import NOT_COMPUTED, DirectionSet
 from napari_polmap.errors import DatasetError
 from napari_polmap.io.datasets import LabelledDataset, LabelledScan, load_dataset
 from napari_polmap.mapping.engine import iter_classify
@@ -70,22 +70,33 @@ class Judged:
     allowed: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, result: PolarizationMap, entry: LabelledScan, directions: DirectionSet) -> Judged:
+    def of(
+        cls,
+        direction: npt.NDArray[np.uint8],
+        confidence: npt.NDArray[np.float32],
+        entry: LabelledScan,
+        labels: DirectionSet,
+        directions: DirectionSet,
+    ) -> Judged:
         """The positions of a map that the data set labels.
 
         Parameters
         ----------
-        result : PolarizationMap
+        direction : ndarray of int, shape (y, x)
+            Index of the most probable direction; 255 where not computed.
+        confidence : ndarray of float, shape (y, x)
         entry : LabelledScan
-            Its scan.
+            The scan.
+        labels : DirectionSet
+            The data set's, all of them in `directions`.
         directions : DirectionSet
-            The data set's, all of them known to the map.
+            The classifier's.
         """
-        truth = entry.truth_mask(directions, result.shape)
-        labelled = truth.any(axis=-1) & result.computed
-        allowed = np.zeros((int(labelled.sum()), len(result.directions)), bool)
-        allowed[:, [result.directions.index(name) for name in directions.names]] = truth[labelled]
-        return cls(result.direction[labelled].astype(np.intp), result.confidence[labelled], allowed)
+        truth = entry.truth_mask(labels, direction.shape)
+        labelled = truth.any(axis=-1) & (direction != NOT_COMPUTED)
+        allowed = np.zeros((int(labelled.sum()), len(directions)), bool)
+        allowed[:, [directions.index(name) for name in labels.names]] = truth[labelled]
+        return cls(direction[labelled].astype(np.intp), confidence[labelled], allowed)
 
     @property
     def right(self) -> npt.NDArray[np.bool_]:
@@ -231,7 +242,8 @@ def iter_evaluate(
                 break
             done = index + min(step.done / max(step.total, 1), 0.999)
             yield EvaluationProgress(done, total, _left(start, done, total))
-        judged.append(Judged.of(result, entry, dataset.directions))
+        found = result.direction, result.confidence
+        judged.append(Judged.of(*found, entry, dataset.directions, classifier.directions))
         left = _left(start, index + 1, total)
         yield EvaluationProgress(index + 1, total, left, entry, result)
     return summary(dataset.scans, judged, classifier.directions, limit, dataset.name)

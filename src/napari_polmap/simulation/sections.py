@@ -216,7 +216,11 @@ class SceneSpec:
         either(_POSITIVE, listed(_POSITIVE)), "Thicknesses, all of a list from one pass."
     )
     seeds: tuple[int, ...] = entry(seeds(), "One scene is simulated for each seed.", (1,))
-    direction: str | None = entry(text("a name"), "The direction, where it is one domain.", None)
+    direction: str | tuple[str, ...] | None = entry(
+        either(text("a name"), listed(text("a name"))),
+        "The direction, where it is one domain; a list is gone through seed by seed.",
+        None,
+    )
     directions: tuple[str, ...] | None = entry(
         listed(text("a name")), "Two directions with a wall; or the names of the labels.", None
     )

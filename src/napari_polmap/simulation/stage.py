@@ -151,7 +151,7 @@ def _scene(
     depth = max(1, int(np.ceil(deepest / edge - 1e-6)))
     crystal = RandomCrystal(
         cell,
-        _domains(spec, wanted, directions_of(spec).names),
+        _domains(spec, wanted, directions_of(spec).names, seed),
         magnitude_angstrom,
         depth,
         seed,
@@ -176,11 +176,11 @@ def _scene(
 
 
 def _named(wanted: SceneSpec) -> list[str]:
-    single = [] if wanted.direction is None else [wanted.direction]
-    return [*single, *(wanted.directions or ())]
+    single = wanted.direction or ()
+    return [*((single,) if isinstance(single, str) else single), *(wanted.directions or ())]
 
 
-def _domains(spec: Spec, wanted: SceneSpec, names: tuple[str, ...]) -> Domains:
+def _domains(spec: Spec, wanted: SceneSpec, names: tuple[str, ...], seed: int) -> Domains:
     if wanted.labels is not None:
         if wanted.label_pixel_nm is None:
             raise PolmapError("scene.label_pixel_nm is missing; give the edge of a label's pixel.")
@@ -209,7 +209,9 @@ def _domains(spec: Spec, wanted: SceneSpec, names: tuple[str, ...]) -> Domains:
         raise PolmapError(
             "[scene] has no direction; give direction, directions with a wall, or labels."
         )
-    return OneDomain(wanted.direction)
+    if isinstance(wanted.direction, str):
+        return OneDomain(wanted.direction)
+    return OneDomain(wanted.direction[seed % len(wanted.direction)])
 
 
 def make_defect(wanted: DefectSpec, seed: int) -> Defect:

@@ -92,6 +92,12 @@ def _begin_process(shared: Shared) -> None:
     _begin(shared)
 
 
+def this_worker() -> Shared:
+    """What the worker that runs this shares with the others."""
+    shared: Shared = _LOCAL.shared
+    return shared
+
+
 class _StoppedError(Exception):
     """The simulation was cancelled."""
 
@@ -100,7 +106,7 @@ def work_on(
     spec: Spec, folder: Path, piece: Piece, device: str, memory_mb: float, index: int
 ) -> None:
     """Make a piece in a worker, telling its share under its index until told to stop."""
-    shared: Shared = _LOCAL.shared
+    shared = this_worker()
 
     def progress(share: float) -> None:
         shared.tell(index, share)
