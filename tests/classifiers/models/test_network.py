@@ -30,6 +30,11 @@ def quick(objective: str = "classification", **settings: Any) -> Cnn:
     return Cnn(DEFAULT, objective=objective, **settings)
 
 
+def ends(told: list[FitProgress]) -> list[FitProgress]:
+    """The last progress of each pass."""
+    return list({p.epoch: p for p in told if p.validation_loss is not None}.values())
+
+
 def accuracy(model: Network, patterns: np.ndarray, classes: np.ndarray) -> float:
     return float((model.predict_proba(patterns).argmax(axis=1) == classes).mean())
 
@@ -44,10 +49,10 @@ def test_the_custom_network_learns_the_directions(disks: Callable, objective: st
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert (probabilities.argmax(axis=1) == classes).mean() > 0.6  # chance is 0.125
-    ends = [p for p in told if p.validation_loss is not None]
-    assert [p.epoch for p in ends] == list(range(1, len(ends) + 1))
-    assert ends[-1].loss < ends[0].loss
-    assert ends[-1].validation_accuracy > 0.6
+    passes = ends(told)
+    assert [p.epoch for p in passes] == list(range(1, len(passes) + 1))
+    assert passes[-1].loss < passes[0].loss
+    assert passes[-1].validation_accuracy > 0.6
 
 
 _QUICK = {("resnet18", "prototype"), ("resnet18", "regression"), ("vgg11", "classification")}
@@ -66,7 +71,7 @@ def test_a_large_network_takes_a_step(disks: Callable, kind: str, objective: str
     patterns, classes = disks(16, 32)
     told: list[FitProgress] = []
     finish(model.iter_fit(patterns, classes, validation=(patterns, classes)), told.append)
-    (end,) = [p for p in told if p.validation_loss is not None]
+    (end,) = ends(told)
     assert np.isfinite([end.loss, end.validation_loss]).all()
     probabilities = model.predict_proba(patterns)
     assert probabilities.shape == (16, 8)
@@ -145,7 +150,7 @@ def test_the_network_of_the_lowest_validation_loss_is_kept(disks: Callable) -> N
     model = quick(epochs=30, patience=2)
     told: list[FitProgress] = []
     finish(model.iter_fit(patterns, classes, validation=wrong), told.append)
-    losses = [p.validation_loss for p in told if p.validation_loss is not None]
+    losses = [p.validation_loss for p in ends(told)]
     best = int(np.argmin(losses))
     assert len(losses) == best + 3 < 30  # two more passes without a lower one
     own = model.predict_proba(wrong[0])[np.arange(64), wrong[1]]
@@ -156,14 +161,12 @@ def test_a_stopped_fit_keeps_the_best_so_far(disks: Callable) -> None:
     passes: list[FitProgress] = []
 
     def stop() -> bool:
-        return len(passes) >= 2
+        return len(ends(passes)) >= 2
 
     model = quick(epochs=50)
-    for progress in (steps := model.iter_fit(*disks(64), validation=disks(32, seed=1), stop=stop)):
-        if progress.validation_loss is not None:
-            passes.append(progress)
-    assert len(passes) == 2
-    assert steps.gi_running is False
+    for progress in model.iter_fit(*disks(64), validation=disks(32, seed=1), stop=stop):
+        passes.append(progress)
+    assert len(ends(passes)) == 2
     assert model.predict_proba(disks(4)[0]).shape == (4, 8)
 
 
@@ -186,17 +189,16 @@ def test_interrupted_and_resumed_is_as_uninterrupted(
     finish(expected.iter_fit(*disks(80), **kwargs), whole.append)
     path = tmp_path / "fit.safetensors"
     cut = quick(objective, epochs=4).iter_fit(*disks(80), **kwargs, checkpoint=path)
-    ends = 0
-    while ends < 2:
-        ends += next(cut).validation_loss is not None
+    part: list[FitProgress] = []
+    while len(ends(part)) < 2:
+        part.append(next(cut))
     cut.close()
     assert list(tmp_path.iterdir()) == [path]
     resumed, told = quick(objective, epochs=4), []
     finish(resumed.iter_fit(*disks(80), **kwargs, checkpoint=path), told.append)
     for name, array in expected.arrays().items():
         np.testing.assert_array_equal(resumed.arrays()[name], array, err_msg=name)
-    whole_ends = [p for p in whole if p.validation_loss is not None]
-    assert [p for p in told if p.validation_loss is not None] == whole_ends
+    assert ends(told) == ends(whole)
     done = quick(objective, epochs=4)  # from the checkpoint of a finished fit: nothing to do
     finish(done.iter_fit(*disks(80), **kwargs, checkpoint=path))
     np.testing.assert_array_equal(

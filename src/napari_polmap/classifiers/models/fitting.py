@@ -134,7 +134,7 @@ def iter_fit_network(
             save_checkpoint(checkpoint, name, standing, module, optimizer, rng)
         yield last
     put_arrays(module, standing.best or arrays_of(module))
-    progress = FitProgress(max(standing.epoch, 1), network.epochs, 1, 1)
+    progress = standing.history[-1] if standing.history else FitProgress(1, network.epochs, 0, 1)
     return (yield from run.iter_finish(training, validation, progress))
 
 
