@@ -24,6 +24,7 @@ from napari_polmap.cli.maps import export
 from napari_polmap.cli.output import fail
 from napari_polmap.cli.scans import classify, info
 from napari_polmap.cli.simulate import simulate
+from napari_polmap.cli.train import train
 from napari_polmap.cli.virtual import virtual
 from napari_polmap.errors import PolmapError
 
@@ -90,7 +91,7 @@ def _add(command: Callable[..., None]) -> None:
 
 
 for _command in (
-    demo, info, calibrate, virtual, classify, simulate, make_classifier, evaluate, benchmark,
+    demo, info, calibrate, virtual, classify, simulate, make_classifier, train, evaluate, benchmark,
     export,
 ):  # fmt: skip
     _add(_command)

@@ -83,8 +83,10 @@ def _one_line(text: str) -> str:
 class Advance(Protocol):
     """Moves a progress bar on."""
 
-    def __call__(self, done: int, total: int, remaining_s: float | None = None) -> None:
-        """Show that `done` of `total` are done."""
+    def __call__(
+        self, done: int, total: int, remaining_s: float | None = None, *, text: str | None = None
+    ) -> None:
+        """Show that `done` of `total` are done; `text` says so in other words than numbers."""
 
 
 @contextmanager
@@ -117,9 +119,11 @@ def progress_bar(what: str) -> Iterator[Advance]:
     )
     task = bar.add_task(what, counted="", left="", total=None)
 
-    def advance(done: int, total: int, remaining_s: float | None = None) -> None:
+    def advance(
+        done: int, total: int, remaining_s: float | None = None, *, text: str | None = None
+    ) -> None:
         left = "" if remaining_s is None or done == total else f"{duration(remaining_s)} left"
-        counted = f"{done:,} of {total:,} {what}"
+        counted = f"{done:,} of {total:,} {what}" if text is None else text
         bar.update(task, completed=done, total=total, counted=counted, left=left)
 
     with bar:
