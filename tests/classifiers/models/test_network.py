@@ -211,6 +211,14 @@ def test_a_checkpoint_of_another_fit_is_refused(disks: Callable, tmp_path: Path)
     finish(quick(epochs=1).iter_fit(*disks(32), checkpoint=path))
     with pytest.raises(ClassifierError, match="is of a fit of other data or settings; delete it"):
         finish(quick(epochs=1).iter_fit(*disks(32, seed=1), checkpoint=path))
+    with pytest.raises(ClassifierError, match="of other data or settings"):
+        finish(
+            quick(epochs=1).iter_fit(
+                *disks(32), checkpoint=path, augment=lambda p, c, rng: (p + rng.random(), c)
+            )
+        )
+    with pytest.raises(ClassifierError, match="of other data or settings"):
+        finish(quick(epochs=2).iter_fit(*disks(32), checkpoint=path))
     path.write_bytes(b"no checkpoint")
     with pytest.raises(ClassifierError, match="is not a checkpoint"):
         finish(quick(epochs=1).iter_fit(*disks(32), checkpoint=path))

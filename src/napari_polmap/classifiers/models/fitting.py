@@ -43,6 +43,7 @@ from napari_polmap.errors import ClassifierError
 _YIELD_S = 0.25
 _SOME = 2048
 """So many training patterns are enough for a pass's prototypes, and for the sharpness."""
+_FEW = 64
 
 Steps = Generator[FitProgress, None, Tensor]
 
@@ -111,7 +112,7 @@ def iter_fit_network(
     standing, name = Standing(), ""
     if checkpoint is not None:
         checkpoint = Path(checkpoint)
-        name = _identity(network, training, validation, augmented=augment is not None)
+        name = _identity(network, training, validation, augment)
         if checkpoint.exists():
             standing = load_checkpoint(checkpoint, name, module, optimizer, rng)
             yield from standing.history
@@ -156,16 +157,26 @@ def _first(
 
 
 def _identity(
-    network: NetworkSettings, training: Samples, validation: Samples | None, *, augmented: bool
+    network: NetworkSettings,
+    training: Samples,
+    validation: Samples | None,
+    augment: Augment | None,
 ) -> str:
+    """Hash over data and settings; an augmentation is known by what it makes of some patterns."""
     told = {
         "kind": network.kind,
         "directions": network.directions.to_dict(),
-        "augmented": augmented,
+        "augmented": augment is not None,
         **network.settings(),
     }
-    held_out = () if validation is None else (validation.patterns, validation.classes)
-    return identity(told, training.patterns, training.classes, *held_out)
+    arrays = [training.patterns, training.classes]
+    if validation is not None:
+        arrays += [validation.patterns, validation.classes]
+    if augment is not None:
+        few = slice(_FEW)
+        rng = np.random.default_rng(network.seed)
+        arrays += augment(training.patterns[few], training.classes[few], rng)
+    return identity(told, *arrays)
 
 
 def _seed_torch(rng: np.random.Generator) -> None:
