@@ -5,10 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,27 @@ _SLOTS = 4096
 _LOCAL = threading.local()
 
 
+class _Process(SpawnProcess):
+    """A process that does not run this program's main module again.
+
+    It needs nothing of that; it may be a script without ``if __name__ == "__main__"``, or take
+    seconds to load, as napari does.
+    """
+
+    def start(self) -> None:
+        """Start it."""
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
 @contextmanager
 def workers(jobs: int) -> Iterator[tuple[Executor, Shared]]:
     """Threads or processes that simulate; at the end of the block they are stopped."""
@@ -58,7 +82,7 @@ def workers(jobs: int) -> Iterator[tuple[Executor, Shared]]:
             shared.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
         return
-    context = multiprocessing.get_context("spawn")
+    context = _Context()
     shared = Shared(context.Array("d", _SLOTS, lock=False), context.Event())
     others = set(multiprocessing.active_children())
     kept = {name: os.environ.get(name) for name in _THREADS}

@@ -213,7 +213,8 @@ def iter_open_scene(dataset: LabelledDataset, index: int) -> Generator[None, Non
     """
     entry = dataset.scans[index]
     yield
-    scan, image = open_scan(entry.path)
+    # The data set's file also tells what the scan's own does not, such as the crystal's angle.
+    scan, image = open_scan(entry.path, **entry.reading, **entry.calibration)
     return OpenedScene(scan, image, truth_layers(scan, dataset.directions, entry.path))
 
 

@@ -237,8 +237,8 @@ def _see_scene(spec: Spec) -> Structure:
     chosen = near & polar
     rows, columns = grid.shape
     return Structure(
-        low=np.zeros(2),
-        high=size,
+        low=np.full(2, -grid.step_angstrom / 2),
+        high=size - grid.step_angstrom / 2,
         atoms=atoms,
         cells=np.zeros((0, 4, 2)),
         arrows=np.stack([on_image, length * (shares @ vectors)], 1)[chosen],

@@ -100,6 +100,28 @@ def open_over(viewer: Any, name: str, under: QWidget) -> QWidget | None:
     return widget
 
 
+def put_behind(opened: Any, front: QWidget) -> None:
+    """Make a dock that has just come a tab of another, which stays in front.
+
+    Parameters
+    ----------
+    opened : QWidget or None
+        A widget inside a dock; nothing is done where it lies beside or in tabs already.
+    front : QWidget
+        A widget inside a dock of the same window.
+    """
+    widget = getattr(opened, "__wrapped__", opened)
+    dock, other, main = (None, None, None)
+    if widget is not None:
+        dock, other, main = dock_of(widget), dock_of(front), front.window()
+    if dock is None or other is None or not isinstance(main, QMainWindow):
+        return
+    below = dock.geometry().left() == other.geometry().left()
+    if dock is not other and below and not main.tabifiedDockWidgets(dock):
+        main.tabifyDockWidget(other, dock)
+        other.raise_()
+
+
 def dock_of(widget: QWidget) -> QDockWidget | None:
     """The dock that a widget is in."""
     parent = widget.parentWidget()

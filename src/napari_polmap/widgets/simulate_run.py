@@ -31,6 +31,7 @@ from napari_polmap.viewer.simulation_results import (
 )
 from napari_polmap.viewer.simulation_values import SimulationValues
 from napari_polmap.viewer.tags import Role
+from napari_polmap.widgets.arrange import put_behind
 from napari_polmap.widgets.bridge import Bridge
 from napari_polmap.widgets.jobs import Activity, Jobs
 from napari_polmap.widgets.parts import (
@@ -119,7 +120,7 @@ class RunSection(Section):
         self.memory.setToolTip("Memory for the arrays of all processes together")
         self.memory.setStyleSheet(NARROW)
         self.device = combo(
-            "Device: the processor, or a GPU (CUDA) through CuPy; auto takes a GPU where there is one"
+            "Device: the processor, or a GPU (CUDA) through CuPy; auto takes it where there is one"
         )
         for text, name in _DEVICES.items():
             self.device.addItem(text, name)
@@ -259,7 +260,7 @@ class RunSection(Section):
     def _done(self, made: Made) -> None:
         self.made = made
         scans = 0 if made.dataset is None else len(made.dataset.scans)
-        told = f"{scans:,} scans in {made.simulated.folder}"
+        told = f"{scans:,} scan{'s' * (scans != 1)} in {made.simulated.folder}"
         self.state.tell([sentence for sentence in (f"Done: {told}.", made.check) if sentence])
         self.scans.clear()
         if made.dataset is not None:
@@ -295,9 +296,12 @@ class RunSection(Section):
             return
         follow(viewer)
         dock = show_dock(viewer)
+        put_behind(dock, self)
         Session.of(viewer).open(opened.scan, {Role.VIRTUAL: opened.image})
-        for layer in opened.layers:
-            viewer.add_layer(Layer.create(*layer))
+        made = [viewer.add_layer(Layer.create(*layer)) for layer in opened.layers]
+        truth = [layer for layer in made if layer.visible]
+        if truth:
+            viewer.layers.selection.active = truth[0]
         if dock is not None:
             dock.fit_view()
         else:
