@@ -289,8 +289,11 @@ class _Patterns:
         self.scan = scan
         self._kept: tuple[slice, Floats] | None = None
 
-    def bands(self) -> Iterator[tuple[slice, Floats]]:
-        """Flat indices of the positions, and their patterns ``(n, pixels)``."""
+    def bands(self, wanted: npt.NDArray[np.intp] | None = None) -> Iterator[tuple[slice, Floats]]:
+        """Flat indices of the positions, and their patterns ``(n, pixels)``.
+
+        Only of the bands with one of the `wanted` positions, where given.
+        """
         if self._kept is not None:
             yield self._kept
             return
@@ -298,6 +301,8 @@ class _Patterns:
         at_once = max(1, _BAND_BYTES // (4 * columns * int(np.prod(detector))))
         for start in range(0, rows, at_once):
             part = slice(start, min(rows, start + at_once))
+            if wanted is not None and not np.isin(wanted // columns, range(start, part.stop)).any():
+                continue
             flat = _centered_patterns(self.scan, part).reshape(-1, int(np.prod(detector)))
             band = slice(part.start * columns, part.stop * columns), flat
             if at_once >= rows:
@@ -318,7 +323,7 @@ class _Patterns:
 
     def single(self, positions: npt.NDArray[np.intp]) -> Iterator[Floats]:
         """Patterns at some flat positions, ascending, band by band: ``(n, ky, kx)``."""
-        for where, flat in self.bands():
+        for where, flat in self.bands(positions):
             here = positions[(positions >= where.start) & (positions < where.stop)]
             if len(here):
                 yield flat[here - where.start].reshape(-1, *self.scan.detector_shape)

@@ -21,7 +21,7 @@ from napari_polmap.classifiers import (
     save_classifier,
 )
 from napari_polmap.classifiers.library import check_name
-from napari_polmap.classifiers.training import Recipe
+from napari_polmap.classifiers.recipes import Recipe
 from napari_polmap.errors import MapError
 from napari_polmap.io.datasets import load_dataset
 from napari_polmap.io.maps import load_map

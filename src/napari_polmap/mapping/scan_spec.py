@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_polmap.calibration import Calibration, electron_wavelength_nm
 from napari_polmap.classifiers.matching import TOLERANCES, overlap
-from napari_polmap.classifiers.training import PRESETS, Recipe
+from napari_polmap.classifiers.recipes import PRESETS, Recipe
 from napari_polmap.errors import CalibrationError, ClassifierError, PolmapError
 from napari_polmap.scan import Scan
 from napari_polmap.simulation.cells import make_cell
