@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -294,14 +294,16 @@ def _training(
             return trained
         if name not in installed:
             break
-    left = _Left()
+    checkpoint = folder / f"{name}-checkpoint.safetensors"
     classifier = yield from _told(
-        iter_train(dataset, model, recipe=recipe, seed=_SEED, name=name),
+        iter_train(dataset, model, recipe=recipe, seed=_SEED, name=name, checkpoint=checkpoint),
         lambda step: MakeProgress(
-            "train", stages, step.done, step.total, step.message, left.after(step.done, step.total)
+            "train", stages, step.done, step.total, step.message, step.remaining_s
         ),
     )
     save_classifier(classifier, trained.path)
+    for part in folder.glob(f"{glob.escape(checkpoint.stem)}*"):
+        part.unlink(missing_ok=True)
     write_json(trained.record, {"sha256": trained.sha256, "trained": origin})
     return trained
 
@@ -379,15 +381,3 @@ def _sha256(path: Path) -> str | None:
     if not path.exists():
         return None
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-class _Left:
-    """Remaining time of a stage whose steps take about as long as each other."""
-
-    def __init__(self) -> None:
-        self._begun = time.monotonic()
-
-    def after(self, done: int, total: int) -> float | None:
-        """Seconds left."""
-        passed = time.monotonic() - self._begun
-        return passed * (total - done) / done if done and passed > 1 else None

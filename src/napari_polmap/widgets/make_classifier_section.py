@@ -24,7 +24,7 @@ from napari_polmap.viewer.latest import LatestJob
 from napari_polmap.viewer.making import MakingOutlook, iter_outlook, taken_text
 from napari_polmap.viewer.session import Session
 from napari_polmap.viewer.simulation_results import INSTALL, can_simulate, default_jobs
-from napari_polmap.widgets.arrange import open_over
+from napari_polmap.widgets.arrange import dock_of, open_over
 from napari_polmap.widgets.bridge import Bridge
 from napari_polmap.widgets.jobs import Activity, Jobs
 from napari_polmap.widgets.make_classifier_form import MakeClassifierForm
@@ -266,16 +266,19 @@ class MakeClassifierSection(Section):
 
     def _map(self, made: Made) -> None:
         """Choose the classifier and classify the scan, as the dock "Polarization map" does."""
-        opened = open_over(self._viewer(), "Polarization map", self)
-        dock: Any = opened
+        own = dock_of(self)
+        dock: Any = open_over(self._viewer(), "Polarization map", self)
         if dock is None:
             return
-        self.session.set_classifier(made.classifier)
+        if own is not None:
+            # The last stage, and what the test showed, are told here.
+            own.raise_()
         dock.classifier_section.list_classifiers()
         dock.classifier_section.refresh()
         if self._scan is None or self.session.scan is None:
             show_info(f"The classifier {made.classifier.name} is made; another scan is open now.")
             return
+        self.session.set_classifier(made.classifier)
         if dock.runs.running:
             show_info("A map is being computed; run the new classifier when that is done.")
             return
