@@ -64,7 +64,8 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = (BENCHMARKS / "martinc2026" / f"{name}.toml").read_text()
         text = text.replace("[128, 128]", f"[{POSITIONS}, {POSITIONS}]")
         text = re.sub(r"step_nm = .*", f"step_nm = {STEP_NM}", text)
-        text = text.replace("lattice_nm = 0.397", f"lattice_nm = {STEP_NM * CELL}")
+        known = f"lattice_nm = {STEP_NM * CELL}\ncenter = [23.6, 23.2]\nradius = 9"
+        text = text.replace("lattice_nm = 0.397", known)
         text = re.sub(
             r'region = "(\d+):(\d+),(\d+):(\d+)"',
             lambda m: 'region = "{}:{},{}:{}"'.format(*(int(n) // scale for n in m.groups())),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_polmap.benchmark.protocol import Test
+from napari_polmap.benchmark.protocol import Test, fits
 from napari_polmap.errors import DatasetError
 from napari_polmap.io.datasets import LabelledDataset, LabelledScan, load_dataset
 from napari_polmap.scan import Scan
@@ -105,7 +104,7 @@ def scans_of(test: Test, seed: int = 0) -> LabelledDataset:
     """
     dataset = load_dataset(test.data.path, test.data.root)
     chosen = dataset.scans if test.scan is None else dataset.scans[test.scan : test.scan + 1]
-    scans = [entry for entry in chosen if _fits(entry.conditions, test.select)]
+    scans = [entry for entry in chosen if fits(entry.conditions, test.select)]
     if not scans:
         wanted = ", ".join(f"{name} = {value}" for name, value in test.select.items())
         raise DatasetError(
@@ -120,14 +119,3 @@ def scans_of(test: Test, seed: int = 0) -> LabelledDataset:
 def _exposed(entry: LabelledScan, dose: float, seed: int) -> ExposedScan:
     values = {**entry.__dict__, "conditions": {**entry.conditions, "dose": dose}}
     return ExposedScan(**values, dose=dose, seed=seed)
-
-
-def _fits(conditions: Mapping[str, Any], select: Mapping[str, Any]) -> bool:
-    for name, wanted in select.items():
-        value = conditions.get(name)
-        if isinstance(wanted, list):
-            if not isinstance(value, int | float) or not wanted[0] <= value <= wanted[-1]:
-                return False
-        elif value != wanted:
-            return False
-    return True

@@ -153,6 +153,18 @@ class Benchmark:
         return replace(self, columns=columns)
 
 
+def fits(conditions: Mapping[str, Any], select: Mapping[str, Any]) -> bool:
+    """Whether a scan states what `Test.select` asks for."""
+    for name, wanted in select.items():
+        value = conditions.get(name)
+        if isinstance(wanted, list):
+            if not isinstance(value, int | float) or not wanted[0] <= value <= wanted[-1]:
+                return False
+        elif value != wanted:
+            return False
+    return True
+
+
 def has_objectives(model: str) -> bool:
     """Whether a model is a network, which can be trained for several objectives."""
     return not model.startswith("pca-")
@@ -165,8 +177,8 @@ def read_benchmark(path: str | Path, data: str | Path | None = None) -> Benchmar
     ----------
     path : str or Path
     data : str or Path, optional
-        Folder of the data, instead of the file's ``root``. Data sets that lie beside the
-        benchmark take their scans from it; others are looked for in it.
+        Folder of the data, instead of the file's ``root``. Data sets are looked for in it; those
+        that lie beside the benchmark instead take their scans from it.
 
     Raises
     ------
@@ -297,14 +309,18 @@ class _Reader:
         return [
             replace(found, name=str(entry.conditions.get("label", entry.path.name)), scan=number)
             for number, entry in enumerate(load_dataset(data.path, data.root).scans)
+            if fits(entry.conditions, found.select)
         ]
 
     def _data(self, table: Mapping[str, Any], where: str) -> DataFile:
         name = _checked(table.get("data"), str, f"{where}: `data`", "name a data set's TOML file")
         beside = self.path.parent / name
-        if self.root is None or beside.exists():
-            return DataFile(beside, self.root)
-        return DataFile(self.root / name)
+        if self.root is None:
+            return DataFile(beside)
+        within = self.root / name
+        return (
+            DataFile(beside, self.root) if beside.exists() > within.exists() else DataFile(within)
+        )
 
 
 def _known(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
