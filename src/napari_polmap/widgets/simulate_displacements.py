@@ -64,9 +64,10 @@ class DisplacementTable(QWidget):
             for direction, moved in moves.items()
             for sublattice, vector in moved.items()
         ]
-        if [self._cells(line) for line in range(self.table.rowCount())] == [
-            [written(cell) for cell in line] for line in lines
-        ]:
+        shown = [self._cells(line) for line in range(self.table.rowCount())]
+        # Lines that are not complete yet are no part of the description, and stay.
+        complete = [cells for cells in shown if cells[0] and cells[1]]
+        if shown and complete == [[written(cell) for cell in line] for line in lines]:
             return
         with QSignalBlocker(self.table):
             self.table.setRowCount(len(lines))

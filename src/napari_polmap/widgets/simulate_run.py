@@ -166,6 +166,10 @@ class RunSection(Section):
     # Estimate
 
     def _on_changed(self, _: str) -> None:
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Estimate anew what is left, soon."""
         self.outlook = None
         self._timer.start()
         self.refresh()
@@ -249,10 +253,10 @@ class RunSection(Section):
                 '"Go on" continues from there, as long as the description stays the same.',
             ]
         )
-        self._timer.start()
+        self._look_again()
 
     def _broke(self, error: Exception) -> None:
-        self._timer.start()
+        self._look_again()
         if not isinstance(error, PolmapError):
             raise error
         show_error(str(error))
@@ -267,7 +271,7 @@ class RunSection(Section):
             for scan in made.dataset.scans:
                 if scan.truth is not None:
                     self.scans.addItem(f"{scan.group}: {scan.path.name}")
-        self._timer.start()
+        self._look_again()
         self.refresh()
         if self.scans.count():
             self.open_scene()
@@ -328,7 +332,7 @@ class RunSection(Section):
     def set_folder(self, folder: Path | None) -> None:
         """Choose where it is written; None for a folder of the simulation's name."""
         self._chosen = folder
-        self._on_changed("")
+        self._look_again()
 
     def refresh(self) -> None:
         """Show what can be done."""
