@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_polmap.classifiers.augmentation import Augmentation, Augmenter, symmetries
+from napari_polmap.classifiers.augmentation import Augmentation, Augmenter
+from napari_polmap.classifiers.symmetries import symmetries
 from napari_polmap.diffraction.preprocessing import Preprocessing
 from napari_polmap.directions import DirectionSet
 from tests.synthetic import DIRECTIONS

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from napari_polmap.classifiers.models.base import Classes
 from napari_polmap.classifiers.models.features import Floats
+from napari_polmap.classifiers.symmetries import symmetries
 from napari_polmap.diffraction.preprocessing import Preprocessing, minmax
-from napari_polmap.diffraction.symmetry import mirror_angle, rotate_angle
 from napari_polmap.directions import DirectionSet
 
 _ANGLES = 16
@@ -100,6 +100,16 @@ class Augmenter:
                 directions[here] = move.classes[directions[here]]
         return self._changed(patterns, rng), directions
 
+    def exposed(
+        self, patterns: Floats, rng: np.random.Generator
+    ) -> tuple[Floats, npt.NDArray[np.float64]]:
+        """Patterns ``(n, size * size)`` with counting noise and nothing else; their electrons."""
+        assert self.dose is not None
+        size = self.preprocessing.size
+        electrons = _drawn_dose(self.dose, len(patterns), rng)
+        counts = _exposed(patterns.reshape(-1, size, size), electrons, rng)
+        return normalized(counts.reshape(len(patterns), -1), self.preprocessing), electrons
+
     def beforehand(
         self, patterns: Floats, directions: Classes, rng: np.random.Generator
     ) -> tuple[Floats, Classes]:
@@ -128,7 +138,7 @@ class Augmenter:
         here = rng.random(len(square)) < chosen.blur_share
         square[here] = _blurred(square[here], rng.uniform(*chosen.blur_px, np.count_nonzero(here)))
         if self.dose is not None:
-            square = _exposed(square, self.dose, rng)
+            square = _exposed(square, _drawn_dose(self.dose, len(square), rng), rng)
         brightest = square.max(axis=(1, 2), keepdims=True)
         here = rng.random(len(square)) < chosen.brightness_share
         scale, offset = rng.uniform(-1, 1, (2, np.count_nonzero(here), 1, 1)).astype(np.float32)
@@ -149,63 +159,6 @@ def normalized(patterns: Floats, preprocessing: Preprocessing) -> Floats:
         return minmax(patterns)
     mean = patterns.mean(axis=1, keepdims=True)
     return np.asarray(patterns / np.where(mean > 0, mean, 1), np.float32)
-
-
-@dataclass(frozen=True)
-class Symmetry:
-    """An operation of the square that maps a set of directions onto itself.
-
-    Parameters
-    ----------
-    mirrored : bool
-        Left to right, before turning.
-    turns : int
-        Quarter turns counter-clockwise.
-    classes : ndarray of int, shape (n_directions,)
-        Where each class goes.
-    """
-
-    mirrored: bool
-    turns: int
-    classes: npt.NDArray[np.intp]
-
-    def patterns(self, square: Floats) -> Floats:
-        """Patterns ``(n, size, size)`` under the operation."""
-        moved = np.flip(square, axis=2) if self.mirrored else square
-        return np.rot90(moved, self.turns, axes=(1, 2))
-
-
-def symmetries(directions: DirectionSet) -> list[Symmetry]:
-    """The operations of the square that map the set's angles onto itself, the identity first."""
-    found = []
-    for mirrored in (False, True):
-        for turns in range(4):
-            classes = _mapped_classes(directions, mirrored, turns)
-            if classes is not None:
-                found.append(Symmetry(mirrored, turns, classes))
-    return found
-
-
-def _mapped_classes(
-    directions: DirectionSet, mirrored: bool, turns: int
-) -> npt.NDArray[np.intp] | None:
-    """Where each class goes under the operation, or None if the set is not closed under it."""
-    angles = directions.angles_deg
-    classes = []
-    for index, angle in enumerate(angles):
-        if angle is None:
-            classes.append(index)
-            continue
-        moved = rotate_angle(mirror_angle(angle) if mirrored else angle, turns)
-        hits = [k for k, a in enumerate(angles) if a is not None and _apart(a, moved) < 1e-3]
-        if not hits:
-            return None
-        classes.append(hits[0])
-    return np.array(classes)
-
-
-def _apart(first: float, second: float) -> float:
-    return abs((first - second + 180) % 360 - 180)
 
 
 def _blurred(square: Floats, sigma: npt.NDArray[np.float64]) -> Floats:
@@ -243,10 +196,17 @@ def _rotated(square: Floats, limit_deg: float, rng: np.random.Generator) -> Floa
     return turned
 
 
-def _exposed(square: Floats, dose: tuple[float, float], rng: np.random.Generator) -> Floats:
-    """Counts of each pattern ``(n, size, size)`` for a dose of its own."""
+def _drawn_dose(
+    dose: tuple[float, float], count: int, rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
     low, high = np.log(dose)
-    electrons = np.exp(rng.uniform(low, high, len(square)))
+    return np.asarray(np.exp(rng.uniform(low, high, count)))
+
+
+def _exposed(
+    square: Floats, electrons: npt.NDArray[np.float64], rng: np.random.Generator
+) -> Floats:
+    """Counts of each pattern ``(n, size, size)`` for a dose of its own."""
     totals = square.sum(axis=(1, 2))
     scale = electrons / np.where(totals > 0, totals, 1)
     return rng.poisson(np.maximum(square, 0) * scale[:, None, None]).astype(np.float32)

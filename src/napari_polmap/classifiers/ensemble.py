@@ -35,6 +35,8 @@ class Ensemble:
     ----------
     current : int
         Number of the member that is learning.
+    stops_early : bool
+        Whether a member's fit watches validation patterns to find its end.
     """
 
     kind = "ensemble"
@@ -46,6 +48,7 @@ class Ensemble:
         self.members = list(members)
         self.vote = vote
         self.current = 0
+        self.stops_early = any(member.stops_early for member in self.members)
 
     @property
     def features(self) -> PcaFeatures | None:

@@ -21,7 +21,7 @@ from napari_polmap.classifiers.probabilities import (
     choose_threshold,
     fit_calibration,
 )
-from napari_polmap.classifiers.recipes import PRESETS, Recipe, learns_by_epochs, preset_of
+from napari_polmap.classifiers.recipes import Recipe, learns_by_epochs, preset_of
 from napari_polmap.classifiers.reference import make_reference
 from napari_polmap.classifiers.samples import Sampler
 from napari_polmap.classifiers.splits import Split, folds, held_out
@@ -29,8 +29,6 @@ from napari_polmap.classifiers.training_set import TrainingSet, iter_training_se
 from napari_polmap.errors import DatasetError
 from napari_polmap.io.datasets import LabelledDataset, load_dataset
 from napari_polmap.steps import finish
-
-__all__ = ["PRESETS", "Curves", "Recipe", "TrainingProgress", "iter_train", "train"]
 
 _STEPS = 1000
 _READING = {False: 0.7, True: 0.1}
@@ -130,9 +128,9 @@ def iter_train(
     """Train a classifier step by step.
 
     Probabilities are calibrated, the threshold is chosen, and the figures on the card are measured
-    on groups that the model has not seen. Models on principal components: each fold of the groups
-    is judged by a model of the others, and the one that is kept learns from all. Networks: some
-    groups say when to stop and others are judged; neither is learned from.
+    on groups that the model has not seen. Models on principal components, and `parity`: each fold
+    of the groups is judged by a model of the others, and the one that is kept learns from all.
+    Other networks: some groups say when to stop and others are judged; neither is learned from.
 
     Where every direction is of one group only, the patterns of each scan are parted instead, and
     the card says so (``validation.split`` is "positions"): its figures are then too good.
@@ -199,7 +197,7 @@ def iter_train(
     splits = job.splits(groups, entries, rng)
     clean: frozenset[str] = frozenset()
     if splits is not None and job.exposes:
-        clean = splits[0].fit
+        clean = splits[0].fit if job.stops_early else frozenset(groups)
     samples, parts = None, iter_training_set(dataset, sampler, recipe.max_patterns, clean, stop)
     while samples is None:
         try:
@@ -219,21 +217,23 @@ def iter_train(
     novelties: list[Floats] = []
     judged: list[TrainingSet] = []
     fitted: Model | None = None
-    fits = 1 if job.by_epochs else len(splits) + 1
+    fits = 1 if job.stops_early else len(splits) + 1
     curves: list[Curves] = []
     for number, split in enumerate(splits):
         if number and stop is not None and stop():
             break
         part = samples.of(split.fit)
-        steps = job.iter_fit(part, samples.of(split.early), checkpoint)
+        steps = job.iter_fit(part, samples.of(split.early), _own(checkpoint, number, fits))
         fitted = yield from run.fitting(steps, number, fits, curves)
         unseen = samples.of(split.judged)
+        if clean & split.judged:
+            unseen = job.exposed(unseen, number)
         probabilities.append(fitted.predict_proba(unseen.patterns))
         reference = make_reference(fitted, *job.shown(part), recipe.preprocessing.size, rng)
         novelties.append(reference.novelty_seen(fitted, unseen.patterns))
         judged.append(unseen)
-    if not job.by_epochs:
-        steps = job.iter_fit(samples, None, None)
+    if not job.stops_early:
+        steps = job.iter_fit(samples, None, checkpoint)
         fitted = yield from run.fitting(steps, fits - 1, fits, curves)
         reference = make_reference(fitted, *job.shown(samples), recipe.preprocessing.size, rng)
     assert fitted is not None
@@ -289,6 +289,11 @@ class _Job:
         return learns_by_epochs(self.kinds)
 
     @property
+    def stops_early(self) -> bool:
+        """Whether groups are kept apart to say when to stop."""
+        return any(model_class(kind).stops_early for kind in self.kinds)
+
+    @property
     def exposes(self) -> bool:
         """Whether patterns are drawn without noise, to get it anew in each batch."""
         recipe = self.recipe
@@ -322,7 +327,7 @@ class _Job:
     def splits(
         self, groups: Sequence[str], directions: Sequence[frozenset[int]], rng: np.random.Generator
     ) -> list[Split] | None:
-        if not self.by_epochs:
+        if not self.stops_early:
             return folds(groups, directions, self.recipe.folds, rng)
         one = held_out(groups, directions, self.recipe.validation_share, rng)
         return None if one is None else [one]
@@ -361,6 +366,12 @@ class _Job:
             member = model.current if isinstance(model, Ensemble) else 0
             inside = (step.epoch - 1 + step.batch / max(1, step.batches)) / step.epochs
             yield (member + inside) / len(models), member, step
+
+    def exposed(self, part: TrainingSet, number: int) -> TrainingSet:
+        """Patterns that were drawn without noise, with it."""
+        rng = np.random.default_rng([self.seeds[0], 2, number])
+        patterns, electrons = self.augmenter.exposed(part.patterns, rng)
+        return replace(part, patterns=patterns, electrons=electrons)
 
     def shown(self, part: TrainingSet) -> tuple[Floats, Any]:
         """Patterns as a classifier sees them, under all symmetries, for the reference."""
@@ -448,6 +459,13 @@ class _Pace:
         return (now - since) * (1 - share) / (share - begin)
 
 
+def _own(checkpoint: Path | None, number: int, fits: int) -> Path | None:
+    """The checkpoint of one fit of several; the last one has the name itself."""
+    if checkpoint is None or number == fits - 1:
+        return checkpoint
+    return checkpoint.with_name(f"{checkpoint.stem}-fold-{number + 1}{checkpoint.suffix}")
+
+
 def _calibrated(
     probabilities: Floats, unseen: TrainingSet, dataset: LabelledDataset, method: str
 ) -> tuple[ProbabilityCalibration, float, dict[str, Any]]:
@@ -465,6 +483,7 @@ def _calibrated(
     right = crossed.argmax(axis=1) == unseen.directions
     threshold = choose_threshold(crossed.max(axis=1), right)
     conditions = {name: v[unseen.scans] for name, v in conditions_of(dataset).items()}
+    conditions["electrons"] = unseen.electrons
     figures = validation_figures(
         crossed, unseen.directions, dataset.directions, threshold, conditions
     )

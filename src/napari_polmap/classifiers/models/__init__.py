@@ -12,6 +12,7 @@ from napari_polmap.classifiers.models.network import (
     Vgg11,
     Vgg16,
 )
+from napari_polmap.classifiers.models.parity import Parity
 from napari_polmap.classifiers.models.pca import PcaKnn, PcaLda
 from napari_polmap.classifiers.models.settings import OBJECTIVES
 from napari_polmap.errors import ClassifierError
@@ -23,6 +24,7 @@ __all__ = [
     "FitProgress",
     "Model",
     "Network",
+    "Parity",
     "PcaFeatures",
     "PcaKnn",
     "PcaLda",
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 MODELS: dict[str, type[Model]] = {
-    model.kind: model for model in (PcaKnn, PcaLda, Cnn, ResNet18, ResNet50, Vgg11, Vgg16)
+    model.kind: model for model in (PcaKnn, PcaLda, Parity, Cnn, ResNet18, ResNet50, Vgg11, Vgg16)
 }
 """Models by their names on the command line."""
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from napari_polmap.classifiers.models.features import Floats
 from napari_polmap.errors import ClassifierError
 
 PROJECTED = 256
@@ -56,6 +57,13 @@ class PatternNetwork(nn.Module):
         features = self.projection(maps.flatten(1))
         outputs: Tensor = self.output(torch.relu(self.hidden(features)))
         return outputs
+
+    def prepare(self, patterns: Floats) -> None:
+        """Choose before the first step what depends on the training patterns ``(n, f)``."""
+
+    def judge(self, components: Tensor) -> Tensor:
+        """Outputs of linear components, of networks that begin with these."""
+        raise NotImplementedError
 
     def maps(self, patterns: Tensor) -> Tensor:
         """Feature maps ``(n, channels, rows, columns)``."""

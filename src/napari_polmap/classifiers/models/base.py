@@ -58,9 +58,17 @@ class Model(Protocol):
         Same seed and patterns, same model.
     **settings
         The model's own.
+
+    Attributes
+    ----------
+    kind : str
+        Its name on the command line.
+    stops_early : bool
+        Whether its fit watches validation patterns to find its end.
     """
 
     kind: str
+    stops_early: bool
 
     def __init__(
         self, directions: DirectionSet, *, size: int, seed: int = 0, **settings: Any

@@ -148,6 +148,7 @@ def _first(
         module = network.build(objective.outputs)
     if network.weights is not None:
         load_weights(module, network.kind, network.weights)
+    module.prepare(training.patterns)
     if network.standardize:
         mean = training.patterns.mean(axis=0, dtype=np.float64).astype(np.float32)
         departures = (training.some().patterns - mean).std(dtype=np.float64)
@@ -207,6 +208,7 @@ class _Run:
             if self.stop():
                 return None
             part = np.sort(part)
+            self._set_rate((epoch - 1 + index / len(parts)) / self.network.epochs)
             total += self._step(training.patterns[part], training.classes[part])
             progress = FitProgress(
                 epoch, self.network.epochs, index + 1, len(parts), total / (index + 1)
@@ -250,6 +252,10 @@ class _Run:
             sharpness = best_sharpness(likeness, chosen_on.classes)
         arrays["sharpness"] = np.array([sharpness], np.float32)
         return arrays
+
+    def _set_rate(self, done: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.network.rate(done)
 
     def _step(self, patterns: Floats, classes: Classes) -> float:
         """Learn one batch; its loss."""

@@ -83,12 +83,22 @@ class Network(NetworkSettings):
         ClassifierError
             If the classifier's file lacks arrays, or there is no such device.
         """
+        return self.at_work().predict_proba(patterns)
+
+    def at_work(self) -> Inference:
+        """The network set up on its device.
+
+        Raises
+        ------
+        ClassifierError
+            If the classifier's file lacks arrays, or there is no such device.
+        """
         from napari_polmap.classifiers.models.inference import Inference
 
         inference = self._inference
         if inference is None or inference.device_name != self.device:
             inference = self._inference = Inference.of(self, self.arrays_)
-        return inference.predict_proba(patterns)
+        return inference
 
     def predict_components(self, components: Floats) -> Floats:  # noqa: ARG002
         """Refuse: networks see whole patterns.

@@ -27,6 +27,7 @@ class _PcaModel:
     size: int
     seed: int = 0
     features: PcaFeatures = field(init=False)
+    stops_early = False
 
     def fit(self: Fitted, patterns: Floats, directions: Classes) -> Fitted:
         """Learn from normalized patterns ``(n, size * size)`` and class indices ``(n,)``."""

@@ -18,6 +18,9 @@ OBJECTIVES = ("classification", "regression", "prototype")
 """What a network can learn, see `napari_polmap.classifiers.models.objectives`."""
 
 DEVICES = ("auto", "cpu", "cuda")
+SCHEDULES = ("constant", "one-cycle")
+"""How the learning rate goes over a fit."""
+_RISE = 0.1
 
 
 @dataclass
@@ -44,6 +47,9 @@ class NetworkSettings:
         Patterns that are learned at a time.
     learning_rate, weight_decay : float
         Of Adam; these and the numbers above by default as Martinc et al. (2026).
+    schedule : {"constant", "one-cycle"}
+        The learning rate stays, as in the paper, or rises over the first tenth of the fit and
+        falls along a cosine to zero at its end (Smith and Topin 2019).
     standardize : bool
         Subtract the mean training pattern and divide by the standard deviation that remains, one
         number for all pixels: noise in dark pixels must not be blown up. Off as in the paper.
@@ -66,18 +72,30 @@ class NetworkSettings:
     batch: int = 128
     learning_rate: float = 2e-4
     weight_decay: float = 1e-4
+    schedule: str = "constant"
     standardize: bool = False
     kind = ""
+    stops_early = True
+    """Whether the fit watches validation patterns to find its end."""
 
     def __post_init__(self) -> None:
         _one_of("objective", self.objective, OBJECTIVES)
         _one_of("device", self.device, DEVICES)
+        _one_of("schedule", self.schedule, SCHEDULES)
         if self.objective == "regression":
             _refuse_without_angle(self.directions)
         for name in ("size", "epochs", "patience", "batch"):
             _at_least(name, getattr(self, name), 2 if name in ("size", "batch") else 1)
         _at_least("learning_rate", self.learning_rate, 0)
         _at_least("weight_decay", self.weight_decay, 0)
+
+    def rate(self, done: float) -> float:
+        """Learning rate when a share `done` of the fit lies behind."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        if done < _RISE:
+            return self.learning_rate * (0.05 + 0.95 * done / _RISE)
+        return self.learning_rate * 0.5 * float(1 + np.cos(np.pi * (done - _RISE) / (1 - _RISE)))
 
     def build(self, outputs: int) -> PatternNetwork:
         """The network without anything learned; random numbers are torch's own.
@@ -103,6 +121,7 @@ class NetworkSettings:
             "batch": self.batch,
             "learning_rate": self.learning_rate,
             "weight_decay": self.weight_decay,
+            "schedule": self.schedule,
             "standardize": self.standardize,
         }
 

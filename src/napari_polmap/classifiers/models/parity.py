@@ -1,0 +1,123 @@
+"""Our own network: parity and the symmetry of the square built in, small and fast on a CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_polmap.classifiers.models.base import Classes
+from napari_polmap.classifiers.models.features import Floats, PcaFeatures
+from napari_polmap.classifiers.models.network import Network
+from napari_polmap.classifiers.symmetries import symmetries
+
+if TYPE_CHECKING:
+    from napari_polmap.classifiers.models.architectures import PatternNetwork
+
+_CHUNK = 4096
+_LEAST = 1e-9
+
+
+@dataclass
+class Parity(Network):
+    """A network on odd and even components, equivariant under the square's operations.
+
+    What is not centrosymmetric in a pattern tells the polarization, what is centrosymmetric tells
+    how to read it (thickness, defocus); the network keeps the two apart. It judges a pattern under
+    every operation of the square that maps the directions onto themselves, and multiplies what it
+    says, so that a turned pattern gives the turned direction exactly. Its first layer is linear: a
+    window averages some hundred components instead of whole patterns.
+
+    Parameters
+    ----------
+    odd, even : int
+        Components of the antisymmetric and of the symmetric part.
+    width, depth : int
+        Features of the odd stream, and how many times it is mixed.
+    dropout : float
+        Share of the updates left out while learning.
+    floor : float
+        Variance, in units of the squared mean pixel, below which components count less.
+    schedule : {"one-cycle", "constant"}
+        See `NetworkSettings`; the other parameters stand there, too.
+    """
+
+    odd: int = 160
+    even: int = 64
+    width: int = 128
+    depth: int = 2
+    dropout: float = 0.15
+    floor: float = 0.02
+    epochs: int = 80
+    batch: int = 512
+    learning_rate: float = 1e-3
+    schedule: str = "one-cycle"
+    kind = "parity"
+    stops_early = False
+
+    @property
+    def odd_count(self) -> int:
+        """Odd components there are: pairs, and no more than half of the pixels."""
+        return min(self.odd, self.size**2 // 2) // 2 * 2
+
+    @property
+    def even_count(self) -> int:
+        """Even components there are."""
+        return min(self.even, (self.size**2 + 1) // 2)
+
+    def build(self, outputs: int) -> PatternNetwork:
+        """The network without anything learned; see `NetworkSettings.build`."""
+        from napari_polmap.classifiers.models.parity_network import ParityNetwork
+
+        return ParityNetwork(self, outputs)
+
+    @property
+    def features(self) -> PcaFeatures:  # type: ignore[override]
+        """Linear components that a window may average in place of patterns."""
+        return PcaFeatures(
+            self.arrays_["network.basis"], self.arrays_["network.offset"], self.odd_count
+        )
+
+    def predict_proba(self, patterns: Floats) -> Floats:
+        """Probabilities ``(n, n_directions)`` of normalized patterns ``(n, size * size)``."""
+        return self.predict_components(self.features.project(patterns))
+
+    def predict_components(self, components: Floats) -> Floats:
+        """Probabilities from the components ``(n, k)`` of `features`."""
+        at_work = self.at_work()
+        moves = self._moves()
+        parts = [np.zeros((0, len(self.directions)), np.float32)]
+        for start in range(0, len(components), _CHUNK):
+            chunk = components[start : start + _CHUNK]
+            logarithms = np.zeros((len(chunk), len(self.directions)), np.float32)
+            for matrix, classes in moves:
+                seen = at_work.judge(chunk @ matrix.T)
+                logarithms += np.log(np.maximum(seen, _LEAST))[:, classes] / len(moves)
+            likely = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
+            parts.append(likely / likely.sum(axis=1, keepdims=True))
+        return np.concatenate(parts)
+
+    def _moves(self) -> list[tuple[Floats, Classes]]:
+        """What each operation of the square does to the components, and to the classes."""
+        basis = self.arrays_["network.basis"]
+        back = basis.T / np.sum(basis**2, axis=1)
+        places = np.arange(self.size**2).reshape(1, self.size, self.size)
+        moves = []
+        for operation in symmetries(self.directions):
+            moved = np.empty_like(basis)
+            moved[:, operation.patterns(places).ravel()] = basis
+            moves.append((moved @ back, operation.classes))
+        return moves
+
+    def settings(self) -> dict[str, Any]:
+        """Plain values for the classifier's file."""
+        return {
+            **super().settings(),
+            "odd": self.odd,
+            "even": self.even,
+            "width": self.width,
+            "depth": self.depth,
+            "dropout": self.dropout,
+            "floor": self.floor,
+        }
