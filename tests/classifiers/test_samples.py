@@ -56,8 +56,9 @@ def _sampler(**values: object) -> Sampler:
 
 def test_samples_have_the_dose_and_the_mean_asked_for() -> None:
     scan = make_scan(np.zeros((8, 8), int), dose=1e6)
-    noisy, _ = _sampler(dose=(2000, 2000)).draw(scan, 0, 60)
-    clean, _ = _sampler(dose=(2000, 2000)).draw(scan, 0, 60, noise=False)
+    noisy, _, electrons = _sampler(dose=(2000, 2000)).draw(scan, 0, 60)
+    np.testing.assert_allclose(electrons, 2000)
+    clean, *_ = _sampler(dose=(2000, 2000)).draw(scan, 0, 60, noise=False)
     np.testing.assert_allclose(noisy.mean(1), 1, rtol=1e-5)
     bright = clean.mean(0) > 1
     spread = noisy.std(0)[bright] / clean.mean(0)[bright]
@@ -69,11 +70,11 @@ def test_samples_have_the_dose_and_the_mean_asked_for() -> None:
 def test_jitter_moves_and_turns_the_disk() -> None:
     scan = make_scan(np.zeros((8, 8), int), dose=1e7)
     axis = (np.arange(16) - 7.5) / 8 * 1.3
-    drawn, _ = _sampler(center_jitter=0.05).draw(scan, 0, 60)
+    drawn, *_ = _sampler(center_jitter=0.05).draw(scan, 0, 60)
     centers = (drawn.reshape(-1, 16, 16).sum(1) * axis).sum(1) / 256
     assert 0.02 < centers.std() < 0.09
     # The polarization points right; with the detector's rotation it wanders up and down.
-    turned, _ = _sampler(rotation_jitter_deg=15.0).draw(scan, 0, 60)
+    turned, *_ = _sampler(rotation_jitter_deg=15.0).draw(scan, 0, 60)
     square = turned.reshape(-1, 16, 16)
     angle = np.arctan2(square.sum(2) @ axis, square.sum(1) @ axis)
     assert 8 < np.rad2deg(angle.std()) < 22
@@ -81,16 +82,16 @@ def test_jitter_moves_and_turns_the_disk() -> None:
 
 def test_blur_softens_the_edge() -> None:
     scan = make_scan(np.zeros((8, 8), int), dose=1e7)
-    sharp, _ = _sampler().draw(scan, 0, 4)
-    soft, _ = _sampler(blur=(0.15, 0.15)).draw(scan, 0, 4)
+    sharp, *_ = _sampler().draw(scan, 0, 4)
+    soft, *_ = _sampler(blur=(0.15, 0.15)).draw(scan, 0, 4)
     steepest = [np.abs(np.diff(p.reshape(4, 16, 16), axis=1)).max() for p in (sharp, soft)]
     assert steepest[1] < 0.85 * steepest[0]
 
 
 def test_the_filter_takes_the_patterns_that_depart() -> None:
     scan = make_scan(np.zeros((16, 16), int), dose=1e6)
-    every, _ = _sampler(width_cells=(0, 0)).draw(scan, 0, 10_000)
-    some, _ = _sampler(width_cells=(0, 0), filter=True).draw(scan, 0, 10_000)
+    every, *_ = _sampler(width_cells=(0, 0)).draw(scan, 0, 10_000)
+    some, *_ = _sampler(width_cells=(0, 0), filter=True).draw(scan, 0, 10_000)
     assert len(every) == 256
     assert 0.3 < len(some) / 256 < 0.7
     axis = np.arange(16) - 7.5
@@ -127,7 +128,7 @@ def test_windows_lie_in_one_domain() -> None:
     assert set(directions) == {2, 6}
     inside = [weights[k] @ (truth == d).ravel() for k, d in enumerate(directions)]
     assert min(inside) >= 0.95
-    patterns, drawn = sampler.draw(scan, truth, 60)
+    patterns, drawn, _ = sampler.draw(scan, truth, 60)
     assert len(patterns) == len(drawn) == 60
     # A domain that is narrower than any window gives none.
     narrow = np.full((40, 40), UNLABELLED)

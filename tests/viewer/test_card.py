@@ -26,3 +26,17 @@ def test_values_read_like_sentences() -> None:
         "    Groups: a, b, c",
         "Dose: 1000 electrons",
     ]
+
+
+def test_accuracy_by_condition_is_told_in_rows_and_long_tables_are_left_out() -> None:
+    by = {"thickness_nm": [[5.0, 10.0, 1200, 0.75], [10.0, 20.0, 800, 0.5]]}
+    lines = card_lines(
+        {"recipe": {"a": 1}, "validation": {"by": by, "confusion": [[1, 0], [0, 1]]}}
+    )
+    assert lines == [
+        "Validation:",
+        "    By:",
+        "        Thickness:",
+        "            5 to 10 nm: 75.0% of 1,200",
+        "            10 to 20 nm: 50.0% of 800",
+    ]

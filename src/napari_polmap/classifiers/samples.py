@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -116,6 +116,23 @@ def quotas(
     return numbers
 
 
+class Drawn(NamedTuple):
+    """What is drawn of one scan.
+
+    Parameters
+    ----------
+    patterns : ndarray of float32, shape (n, size * size)
+        Normalized.
+    directions : ndarray of int, shape (n,)
+    electrons : ndarray of float, shape (n,)
+        Of each pattern's counting noise; NaN where none was added.
+    """
+
+    patterns: Floats
+    directions: Classes
+    electrons: npt.NDArray[np.float64]
+
+
 class Sampler:
     """Draws normalized patterns ``(n, size * size)`` as a classifier will see them."""
 
@@ -127,9 +144,7 @@ class Sampler:
         self.rng = rng
         self._operators: dict[Any, list[PatternOperator | None]] = {}
 
-    def draw(
-        self, scan: Scan, truth: int | Classes, count: int, *, noise: bool = True
-    ) -> tuple[Floats, Classes]:
+    def draw(self, scan: Scan, truth: int | Classes, count: int, *, noise: bool = True) -> Drawn:
         """Patterns of one scan, with their directions.
 
         Parameters
@@ -142,11 +157,6 @@ class Sampler:
             How many; fewer where the scan has no more.
         noise : bool
             False leaves the counting noise to be added later.
-
-        Returns
-        -------
-        patterns : ndarray of float32, shape (n, size * size)
-        directions : ndarray of int, shape (n,)
         """
         source = _Patterns(scan)
         if self.sampling.width_cells[1] > 0:
@@ -156,8 +166,9 @@ class Sampler:
             chosen, directions = self._positions(source, truth, count)
             raw = source.single(chosen)
         parts = [self._finished(part, scan, noise) for part in raw]
-        empty = np.empty((0, self.preprocessing.size**2), np.float32)
-        return np.concatenate(parts) if parts else empty, directions
+        parts.append((np.empty((0, self.preprocessing.size**2), np.float32), np.empty(0)))
+        patterns, electrons = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return Drawn(patterns, directions, electrons)
 
     def _positions(
         self, source: _Patterns, truth: int | Classes, count: int
@@ -209,12 +220,17 @@ class Sampler:
         stacked = np.stack(weights) if weights else np.empty((0, labels.size), np.float32)
         return stacked, np.array(directions, dtype=np.intp)
 
-    def _finished(self, patterns: Floats, scan: Scan, noise: bool) -> Floats:
-        """Raw patterns ``(n, ky, kx)`` blurred, exposed, cropped and normalized."""
+    def _finished(
+        self, patterns: Floats, scan: Scan, noise: bool
+    ) -> tuple[Floats, npt.NDArray[np.float64]]:
+        """Raw patterns ``(n, ky, kx)`` blurred, exposed, cropped and normalized; electrons."""
         if self.sampling.blur[1] > 0 and scan.calibration.radius_px:
             patterns = self._blurred(patterns, scan.calibration.radius_px)
+        electrons = np.full(len(patterns), np.nan)
         if noise and self.sampling.dose is not None:
-            patterns = self._noisy(patterns)
+            low, high = np.log(self.sampling.dose)
+            electrons = np.exp(self.rng.uniform(low, high, len(patterns)))
+            patterns = self._noisy(patterns, electrons)
         calibration = scan.calibration
         if self.preprocessing.center == "percentile":
             mean = scan.strided().astype(np.float64).mean(axis=0)
@@ -225,7 +241,7 @@ class Sampler:
         for index in np.unique(picks):
             here = np.flatnonzero(picks == index)
             drawn[here] = self._operator(scan, calibration, int(index)).apply(patterns, here)
-        return normalized(drawn, self.preprocessing)
+        return normalized(drawn, self.preprocessing), electrons
 
     def _blurred(self, patterns: Floats, radius_px: float) -> Floats:
         from scipy.ndimage import gaussian_filter1d
@@ -236,12 +252,9 @@ class Sampler:
                 gaussian_filter1d(pattern, sigma, axis=axis, output=pattern, mode="nearest")
         return patterns
 
-    def _noisy(self, patterns: Floats) -> Floats:
-        assert self.sampling.dose is not None
-        low, high = np.log(self.sampling.dose)
-        doses = np.exp(self.rng.uniform(low, high, len(patterns)))
+    def _noisy(self, patterns: Floats, electrons: npt.NDArray[np.float64]) -> Floats:
         totals = patterns.sum(axis=(1, 2))
-        scaled = patterns * (doses / np.where(totals > 0, totals, 1))[:, None, None]
+        scaled = patterns * (electrons / np.where(totals > 0, totals, 1))[:, None, None]
         return self.rng.poisson(np.maximum(scaled, 0)).astype(np.float32)
 
     def _operator(self, scan: Scan, calibration: Calibration, index: int) -> PatternOperator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,21 +31,22 @@ class TrainingSet:
     groups : ndarray of str, shape (n,)
     scans : ndarray of int, shape (n,)
         Index of the scan in the data set.
+    electrons : ndarray of float, shape (n,)
+        In the windowed pattern; NaN where no counting noise was added.
     """
 
     patterns: Floats
     directions: Classes
     groups: Names
     scans: npt.NDArray[np.intp]
+    electrons: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.patterns)
 
     def part(self, mask: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> TrainingSet:
         """Some of the patterns."""
-        return TrainingSet(
-            self.patterns[mask], self.directions[mask], self.groups[mask], self.scans[mask]
-        )
+        return TrainingSet(*(getattr(self, name)[mask] for name in _FIELDS))
 
     def of(self, groups: frozenset[str]) -> TrainingSet:
         """Those of some groups."""
@@ -53,7 +54,7 @@ class TrainingSet:
 
     def parted(self) -> TrainingSet:
         """With parts of the scans in place of groups."""
-        return TrainingSet(self.patterns, self.directions, parts_of_scans(self.scans), self.scans)
+        return replace(self, groups=parts_of_scans(self.scans))
 
     def some(self, rng: np.random.Generator) -> tuple[Floats, Classes]:
         """A few thousand patterns at most, with their directions."""
@@ -84,12 +85,10 @@ class TrainingSet:
     @classmethod
     def joined(cls, parts: Sequence[TrainingSet]) -> TrainingSet:
         """All patterns of several sets."""
-        return cls(
-            np.concatenate([part.patterns for part in parts]),
-            np.concatenate([part.directions for part in parts]),
-            np.concatenate([part.groups for part in parts]),
-            np.concatenate([part.scans for part in parts]),
-        )
+        return cls(*(np.concatenate([getattr(part, n) for part in parts]) for n in _FIELDS))
+
+
+_FIELDS = tuple(field.name for field in fields(TrainingSet))
 
 
 def scan_directions(dataset: LabelledDataset) -> list[frozenset[int]]:
@@ -155,24 +154,25 @@ def iter_training_set(
             )
         entry = dataset.scans[index]
         scan = entry.open()
-        patterns, directions = sampler.draw(
+        drawn = sampler.draw(
             scan,
             _truth(entry, scan, dataset.directions),
             int(numbers[index]),
             noise=entry.group not in clean,
         )
-        count = len(patterns)
+        count = len(drawn.patterns)
         parts.append(
             TrainingSet(
-                patterns,
-                directions,
+                drawn.patterns,
+                drawn.directions,
                 np.full(count, entry.group),
                 np.full(count, index, dtype=np.intp),
+                drawn.electrons,
             )
         )
-    drawn = TrainingSet.joined(parts)
-    drawn.need_all(dataset.directions)
-    return drawn
+    every = TrainingSet.joined(parts)
+    every.need_all(dataset.directions)
+    return every
 
 
 def _truth(entry: LabelledScan, scan: Scan, directions: DirectionSet) -> int | Classes:

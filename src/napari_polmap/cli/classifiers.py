@@ -144,5 +144,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             pairs += _flat(value, f"{prefix}{name}.")
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            if isinstance(value, list) and value and isinstance(value[0], list | Mapping):
+                text = f"a table of {len(value)} rows, see --json"
             pairs.append((f"{prefix}{name}", text))
     return pairs

@@ -15,6 +15,8 @@ _UNITS = {
     "electrons": "electrons",
 }
 _LONGEST_WORD = 32
+_LEFT_OUT = ("recipe", "curves", "confusion", "reliability")
+"""Long tables, which are drawn as figures or told by ``polmap classifiers show --json``."""
 _SPECIAL = {
     "energy_kv": "Voltage",
     "semi_angle_mrad": "Semi-angle",
@@ -38,11 +40,19 @@ def card_lines(card: Mapping[str, Any]) -> list[str]:
 def _lines(values: Mapping[str, Any], indent: str) -> Sequence[str]:
     lines: list[str] = []
     for key, value in values.items():
+        if key in _LEFT_OUT:
+            continue
         label, unit = _label(str(key))
         if isinstance(value, Mapping):
             if value:
                 lines.append(f"{indent}{label}:")
                 lines += _lines(value, indent + "    ")
+        elif isinstance(value, list) and value and isinstance(value[0], list):
+            lines.append(f"{indent}{label}:")
+            lines += [
+                f"{indent}    {_text([low, high])}{unit}: {share:.1%} of {n:,}"
+                for low, high, n, share in value
+            ]
         elif value is not None and value != []:
             lines.append(f"{indent}{label}: {_text(value)}{unit}")
     return lines
