@@ -59,6 +59,7 @@ def test_card_and_figures(classifier: Classifier) -> None:
     assert confusion.sum() == figures["n"] == card["patterns"]["judged"] == 96
     assert np.trace(confusion) / 96 == pytest.approx(figures["accuracy"], rel=1e-5)
     assert sum(row[2] for row in figures["reliability"]) == 96
+    assert sum(row[2] for row in figures["by"]["electrons"]) == 96
 
 
 @pytest.mark.parametrize("model", ["pca-knn", "pca-lda"])
