@@ -7,6 +7,7 @@ import pytest
 
 from napari_polmap import list_classifiers
 from tests.cli.conftest import Polmap
+from tests.mapping.made import few_patterns
 
 pytest.importorskip("abtem")
 
@@ -14,8 +15,13 @@ QUICK = ("--thickness", "1,1", "--specimens", "2,1", "--jobs", "1")
 
 
 def test_a_classifier_is_made_and_the_scan_classified(
-    polmap: Polmap, scan_file: Path, calibration: list[str], tmp_path: Path
+    polmap: Polmap,
+    scan_file: Path,
+    calibration: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    few_patterns(monkeypatch)
     out = tmp_path / "out"
     # A wide disk and a coarse lattice: few positions and small patterns, in seconds.
     weak = ["--energy", "60", "--semi-angle", "20", *calibration[:4], *calibration[8:]]

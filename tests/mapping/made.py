@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from napari_polmap.calibration import Calibration
+from napari_polmap.mapping import scan_spec
 from napari_polmap.mapping.scan_spec import spec_for_scan
 from napari_polmap.scan import Scan
 
@@ -44,3 +47,10 @@ def tiny_values(scan: Scan, **sections: Any) -> dict[str, Any]:
     for name, fields in sections.items():
         values[name] = {**values[name], **fields}
     return values
+
+
+def few_patterns(patch: pytest.MonkeyPatch) -> None:
+    """Train on so few patterns that it takes a moment."""
+    own = scan_spec.PRESETS["robust"]
+    few = replace(own, sampling=replace(own.sampling, patterns=400))
+    patch.setattr(scan_spec, "PRESETS", {**scan_spec.PRESETS, "robust": few})

@@ -21,7 +21,7 @@ from napari_polmap.mapping.make_classifier import (
 )
 from napari_polmap.mapping.scan_spec import spec_for_scan
 from napari_polmap.steps import finish
-from tests.mapping.made import make_scan, tiny_values
+from tests.mapping.made import few_patterns, make_scan, tiny_values
 
 pytest.importorskip("abtem")
 
@@ -30,6 +30,7 @@ pytest.importorskip("abtem")
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "library"
     monkeypatch.setenv("POLMAP_CLASSIFIERS", str(folder))
+    few_patterns(monkeypatch)
     return folder
 
 
@@ -46,6 +47,7 @@ def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POLMAP_CLASSIFIERS", str(folder / "library"))
+        few_patterns(patch)
         make(folder / "out", name="mine")
     return folder
 

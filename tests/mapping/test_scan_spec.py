@@ -81,7 +81,7 @@ def test_the_lattice_of_a_structure_file_is_scaled_to_the_scan(tmp_path: Any) ->
     )
     low, high = values["crystal"]["lattice_scale"].values()
     assert (low + high) / 2 == pytest.approx(1.03, abs=0.003)
-    assert values["specimens"]["sets"] == {"train": "1-4", "test": "100001-100002"}
+    assert values["specimens"]["sets"] == {"train": "1-4", "test": "100001-100001"}
     assert values["specimens"]["thickness_nm"] == [5]
 
 

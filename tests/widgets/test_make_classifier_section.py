@@ -12,7 +12,7 @@ from qtpy.QtTest import QTest
 from napari_polmap import list_classifiers
 from napari_polmap.viewer.making import Wish, iter_outlook
 from napari_polmap.viewer.tags import Role, role_of
-from tests.mapping.made import make_scan, tiny_values
+from tests.mapping.made import few_patterns, make_scan, tiny_values
 from tests.widgets.conftest import Window
 
 pytest.importorskip("abtem")
@@ -29,6 +29,7 @@ def _simulations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ready(window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The section, reached by its button, for a scan that is made for in seconds."""
+    few_patterns(monkeypatch)
     monkeypatch.setattr(Wish, "values", lambda _, scan: tiny_values(scan))
     window.session.open(make_scan(tmp_path / "disk.npy"))
     window.settle()

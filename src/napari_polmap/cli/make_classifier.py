@@ -72,7 +72,7 @@ def make_classifier(
         typer.Option(
             metavar="N[,M]",
             help="Specimens for training, and for testing.  "
-            "[dim]\\[default: by the quality; M a third of N][/dim]",
+            "[dim]\\[default: by the quality; M a fourth of N][/dim]",
             show_default=False,
         ),
     ] = None,

@@ -23,7 +23,7 @@ Quality = Literal["quick", "full"]
 
 TRAIN, TEST = "train", "test"
 """Names of the two sets of specimens."""
-SPECIMENS: Mapping[str, tuple[int, int]] = {"quick": (24, 8), "full": (60, 15)}
+SPECIMENS: Mapping[str, tuple[int, int]] = {"quick": (48, 12), "full": (96, 24)}
 """Specimens for training and for testing."""
 TILT_MRAD: Mapping[str, float] = {"quick": 2.0, "full": 4.0}
 """Largest tilt of the specimens."""
@@ -82,7 +82,7 @@ def spec_for_scan(
     quality : {"quick", "full"}
         How many specimens, how finely spaced in thickness, and on how fine a grid.
     specimens : int or (int, int), optional
-        Specimens for training, and for testing (by default a third as many), instead of the
+        Specimens for training, and for testing (by default a fourth as many), instead of the
         quality's.
     tilt_mrad : float, optional
         Largest tilt of the specimens instead of the quality's.
@@ -284,7 +284,7 @@ def _numbers(specimens: int | tuple[int, int] | None, quality: str) -> tuple[int
     """Specimens for training and for testing."""
     if specimens is None:
         return SPECIMENS[quality]
-    train, test = specimens if isinstance(specimens, tuple) else (specimens, -(-specimens // 3))
+    train, test = specimens if isinstance(specimens, tuple) else (specimens, -(-specimens // 4))
     if train < 2 or test < 1:
         raise PolmapError(
             f"{train} specimens for training and {test} for testing were asked for, but it takes "
