@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.benchmark.protocol import Test
-from napari_polmap.benchmark.results import Results, map_of
+from napari_polmap.benchmark.results import Results, map_of, truth_of
 from napari_polmap.directions import NOT_COMPUTED, DirectionSet
 from napari_polmap.export.evaluation_plots import new_figure, save_chart
 from napari_polmap.export.figure import STYLE
@@ -40,7 +40,7 @@ def write_plots(results: Results, folder: str | Path) -> list[Path]:
     if results.directions is None:
         return []
     folder, made = Path(folder), []
-    columns = len(results.benchmark.columns)
+    columns = len(results.columns)
     for part, first in enumerate(range(0, columns, _COLUMNS_PER_FIGURE), 1):
         chosen = slice(first, min(columns, first + _COLUMNS_PER_FIGURE))
         number = f"_{part}" if columns > _COLUMNS_PER_FIGURE else ""
@@ -61,11 +61,11 @@ def distribution_figure(
 ) -> Figure:
     """Share of the positions that got each direction, in the directions' colors.
 
-    One panel a row of the table, one bar a column; means over the seeds.
+    One panel a row of the table; one bar for the truth and one a column, means over the seeds.
     """
     import matplotlib
 
-    labels = [column.label for column in results.benchmark.columns[columns]]
+    labels = ["truth", *(column.label for column in results.columns[columns])]
     tests, across = results.tests, 2 if len(results.tests) > 4 else 1
     down = -(-len(tests) // across)
     with matplotlib.rc_context(STYLE):
@@ -86,20 +86,24 @@ def distribution_figure(
 def maps_figure(
     results: Results, directions: DirectionSet, folder: Path, columns: slice = slice(None)
 ) -> Figure:
-    """The predicted maps side by side: of each row's (first) scan, voted where there are seeds."""
+    """The true and the predicted maps of each row's first scan, voted where there are seeds."""
     import matplotlib
 
-    chosen = results.benchmark.columns[columns]
+    chosen = results.columns[columns]
     tests = results.tests
     with matplotlib.rc_context(STYLE):
-        figure = new_figure(0.95 * len(chosen) + 1.3, 0.95 * len(tests) + 1.1)
-        grid = figure.subplots(len(tests), len(chosen), squeeze=False)
+        figure = new_figure(0.95 * len(chosen) + 2.2, 0.95 * len(tests) + 1.1)
+        grid = figure.subplots(len(tests), len(chosen) + 1, squeeze=False)
         for line, test in zip(grid, tests, strict=True):
-            for axes, outcome in zip(line, results.of(test)[columns], strict=True):
-                found = map_of(folder, outcome.column, test, list(outcome.seeds))
+            cells = [(o.column, list(o.seeds)) for o in results.of(test)]
+            maps = [map_of(folder, column, test, seeds) for column, seeds in cells]
+            shape = next((found.shape for found in maps if found is not None), None)
+            truth = None if shape is None else truth_of(test, shape, directions)
+            for axes, found in zip(line, [truth, *maps[columns]], strict=True):
                 _draw_map(axes, found, directions)
             line[0].set_ylabel(test.name, rotation=0, ha="right", va="center", size=7)
-        for axes, column in zip(grid[0], chosen, strict=True):
+        grid[0][0].set_title("truth", size=7)
+        for axes, column in zip(grid[0][1:], chosen, strict=True):
             axes.set_title(column.label.replace(" ", "\n"), size=7)
         _add_legend(figure, directions)
     return figure
@@ -109,19 +113,20 @@ def _draw_shares(
     axes: Axes, results: Results, test: Test, directions: DirectionSet, columns: slice
 ) -> None:
     outcomes = results.of(test)[columns]
-    places = np.arange(len(outcomes))
-    left = np.zeros(len(outcomes))
+    known = [f["truth"] for o in results.of(test) for f in o.seeds.values()]
+    told = [[f["shares"] for f in o.seeds.values()] for o in outcomes]
+    bars = [known[:1], *told]
+    places = np.arange(len(bars))
+    left = np.zeros(len(bars))
     for name, color in zip(directions.names, directions.colors, strict=True):
         shares = np.array(
-            [
-                np.mean([f["shares"].get(name, 0.0) for f in o.seeds.values()]) if o.seeds else 0.0
-                for o in outcomes
-            ]
+            [np.mean([f.get(name, 0.0) for f in bar]) if bar else 0.0 for bar in bars]
         )
         axes.barh(places, shares, left=left, color=color, height=0.8, linewidth=0)
         left += shares
-    for place, outcome in zip(places, outcomes, strict=True):
-        if not outcome.seeds:
+    axes.axhline(0.5, color="0.5", linewidth=0.5)
+    for place, bar in zip(places, bars, strict=True):
+        if not bar:
             axes.text(0.01, float(place), "not measured", va="center", size=6, color="0.4")
     axes.set(xlim=(0, 1))
     axes.set_title(test.name, size=8)

@@ -33,7 +33,8 @@ class Outcome:
     column : Column
     seeds : mapping of int to mapping
         For each seed that was measured the `FIGURES`, ``n``, ``majority`` (the direction most
-        positions were given) and ``shares`` (of the positions, by predicted direction).
+        positions were given), and the ``shares`` of the positions by predicted direction and by
+        their ``truth``.
     vote : mapping or None
         ``accuracy``, ``worst`` and ``majority`` of the majority vote over the seeds, where there
         are several.
@@ -91,9 +92,17 @@ class Results:
         """The rows."""
         return self.benchmark.tests
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns in which something is measured; all of them where nothing is."""
+        measured = {outcome.column.key for outcome in self.outcomes if outcome.seeds}
+        every = self.benchmark.columns
+        return tuple(column for column in every if column.key in measured) or every
+
     def of(self, test: Test) -> list[Outcome]:
-        """The cells of a row."""
-        return [outcome for outcome in self.outcomes if outcome.test is test]
+        """The cells of a row, in the order of `columns`."""
+        cells = {o.column.key: o for o in self.outcomes if o.test is test}
+        return [cells[column.key] for column in self.columns]
 
     def best(self, test: Test, figure: str = "accuracy", *, lowest: bool = False) -> set[str]:
         """Keys of the columns that are best on a row, to a thousandth."""
@@ -166,6 +175,24 @@ def map_of(
     return found[0][0] if len(found) == 1 else majority_vote(found)[0]
 
 
+def truth_of(test: Test, shape: tuple[int, int], directions: DirectionSet) -> npt.NDArray[np.uint8]:
+    """The true directions of a test's first scan; 255 where there is none, or there are several.
+
+    Parameters
+    ----------
+    test : Test
+    shape : (int, int)
+        Positions of the scan.
+    directions : DirectionSet
+        The classifiers', whose indices are given.
+    """
+    dataset = scans_of(test)
+    mask = dataset.scans[0].truth_mask(dataset.directions, shape)
+    index = np.array([directions.index(name) for name in dataset.directions.names])
+    single = mask.sum(axis=-1) == 1
+    return np.where(single, index[mask.argmax(axis=-1)], NOT_COMPUTED).astype(np.uint8)
+
+
 def majority_vote(
     maps: Sequence[tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
@@ -226,6 +253,10 @@ def _figures(figures: Mapping[str, Any]) -> dict[str, Any]:
         # Of scans of several directions it would tell nothing.
         "majority": scans[0]["majority"] if len(scans) == 1 else None,
         "shares": {name: count / total for name, count in counts.items()},
+        "truth": {
+            name: sum(row) / total
+            for name, row in zip(figures["directions"]["names"], figures["confusion"], strict=True)
+        },
     }
 
 

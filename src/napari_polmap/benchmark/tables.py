@@ -73,12 +73,12 @@ def markdown(results: Results) -> str:
     lines = [f"# {results.benchmark.name}", ""]
     for title, table in _tables(results):
         lines += [f"## {title}", ""]
-        head = ["", *(column.label for column in results.benchmark.columns)]
+        head = ["", *(column.label for column in results.columns)]
         lines += [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
         for test, cells in zip(results.tests, table, strict=True):
             lines.append(_line([test.name, *(f"**{t}**" if bold else t for t, bold in cells)]))
         lines.append("")
-    lines += _notes(results)
+    lines += notes(results)
     return "\n".join(lines)
 
 
@@ -86,7 +86,7 @@ def latex(results: Results) -> str:
     """The same tables as LaTeX, for the package booktabs."""
     lines = [f"% {results.benchmark.name}"]
     for title, table in _tables(results):
-        columns = results.benchmark.columns
+        columns = results.columns
         heads = [r"\shortstack{" + _tex(c.label).replace(" ", r"\\") + "}" for c in columns]
         lines += [
             r"\begin{table}",
@@ -138,8 +138,8 @@ def _vote_row(results: Results, test: Test) -> list[tuple[str, bool]]:
     return [(vote_cell(o), v == top >= 0) for o, v in zip(outcomes, values, strict=True)]
 
 
-def _notes(results: Results) -> list[str]:
-    """Why cells are not measured, each reason once."""
+def notes(results: Results) -> list[str]:
+    """Why cells are not measured, each reason once, as a section of Markdown."""
     found: dict[str, list[Outcome]] = {}
     for outcome in results.outcomes:
         if outcome.reason:
@@ -150,9 +150,12 @@ def _notes(results: Results) -> list[str]:
     for told, outcomes in found.items():
         columns = list(dict.fromkeys(o.column.label for o in outcomes))
         rows = list(dict.fromkeys(o.test.name for o in outcomes))
-        which = "all rows" if len(rows) == len(results.tests) else ", ".join(rows)
+        every = len(columns) == len(results.benchmark.columns)
+        which = "everything" if every else ", ".join(columns)
+        if len(rows) < len(results.tests):
+            which += f" on {', '.join(rows)}"
         told = told if told.endswith(".") else f"{told}."
-        lines.append(f"- {', '.join(columns)} on {which}: {told}")
+        lines.append(f"- {which}: {told}")
     return [*lines, ""]
 
 

@@ -92,7 +92,6 @@ def _run(described: Benchmark, out: Path, jobs: int, device: str) -> Results:
             def tell(step: BenchmarkProgress) -> None:
                 nonlocal last
                 last = step
-
                 advance(step.done, step.total, step.remaining_s)
 
             return finish(steps, tell)
@@ -107,19 +106,18 @@ def _run(described: Benchmark, out: Path, jobs: int, device: str) -> Results:
 
 
 def _print(results: Results) -> None:
-    from napari_polmap.benchmark.tables import cell
+    from napari_polmap.benchmark.tables import cell, notes
 
-    columns = results.benchmark.columns
     # One line a column: there are more of them than fit side by side.
     print_table(
         ("", *(test.name for test in results.tests)),
         [
             (column.label, *(cell(results.of(test)[place]) for test in results.tests))
-            for place, column in enumerate(columns)
+            for place, column in enumerate(results.columns)
         ],
     )
-    for told in dict.fromkeys(o.reason for o in results.outcomes if o.reason):
-        note(f"not measured: {told}")
+    for line in notes(results)[2:-1]:
+        note(f"not measured: {line.removeprefix('- ')}")
 
 
 def _cell(outcome: Outcome) -> dict[str, Any]:
