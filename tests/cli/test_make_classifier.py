@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,3 +76,26 @@ def test_failures_are_one_sentence(
     for arguments in (("--thickness", "a"), ("--thickness", "1,2", "--specimens", "1,2,3")):
         result = polmap("make-classifier", scan_file, "-o", tmp_path / "out", *arguments)
         assert result.exit_code == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a single process")
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_done(scan_file: Path, calibration: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ["make-classifier", scan_file, "-o", out, "--thickness", "5,5", *calibration]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_polmap", *map(str, command), "--jobs", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 120
+    while len(list(out.rglob("*.json"))) < 3 and time.monotonic() < until:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped while at stage 'simulate'" in errors
+    assert "the same command goes on from there" in errors
+    assert "Traceback" not in errors
+    assert len(list((out / "scans").rglob("*.npy"))) >= 4

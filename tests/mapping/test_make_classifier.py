@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,39 +42,49 @@ def make(folder: Path, **options: Any) -> tuple[Made, list[MakeProgress]]:
     return finish(iter_make_classifier(scan, values, folder, **options), steps.append), steps
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A classifier made from the beginning to the end, with its library, in a folder."""
+
+    folder: Path
+    made: Made
+    steps: list[MakeProgress]
+    installed: list[str]
+
+
 @pytest.fixture(scope="module")
-def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Simulated, trained, tested and classified."""
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POLMAP_CLASSIFIERS", str(folder / "library"))
         few_patterns(patch)
-        make(folder / "out", name="mine")
-    return folder
+        made, steps = make(folder / "out", name="mine")
+        installed = [entry.name for entry in list_classifiers() if entry.path == made.path]
+    return Whole(folder, made, steps, installed)
 
 
 @pytest.fixture
-def folder(made_folder: Path, tmp_path: Path, library: Path) -> Path:
+def folder(whole: Whole, tmp_path: Path, library: Path) -> Path:
     """A copy of it, with its library."""
-    shutil.copytree(made_folder / "library", library)
-    return Path(shutil.copytree(made_folder / "out", tmp_path / "out"))
+    shutil.copytree(whole.folder / "library", library)
+    return Path(shutil.copytree(whole.folder / "out", tmp_path / "out"))
 
 
-def test_all_stages_in_one_go(tmp_path: Path) -> None:
-    made, steps = make(tmp_path / "out")
+def test_all_stages_in_one_go(whole: Whole) -> None:
+    made, steps = whole.made, whole.steps
     assert tuple(dict.fromkeys(step.stage for step in steps)) == STAGES
     assert steps[0].stages == STAGES
     for stage in STAGES:
         of_stage = [step for step in steps if step.stage == stage]
         assert all(0 <= step.done <= step.total for step in of_stage)
         assert of_stage[-1].total > 0
-    assert made.classifier.name == "knn-200kv-24mrad-0.8nm"
-    assert [e.path for e in list_classifiers() if e.origin == "user"] == [made.path]
+    assert made.classifier.name == "mine"
+    assert whole.installed == ["mine"]
     assert made.classifier.card["energy_kv"] == 200
     assert made.map is not None
     assert made.map.complete
     assert made.map.shape == (16, 16)
-    assert load_map(next((tmp_path / "out").glob("disk-*.zarr"))).complete
+    assert load_map(next((whole.folder / "out").glob("disk-*.zarr"))).complete
     assert made.figures["groups"] == 1
     assert 0 <= made.figures["accuracy"] <= 1
     assert "On 1 specimen that it had never seen" in figures_text(made.figures)

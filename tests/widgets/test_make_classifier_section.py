@@ -64,6 +64,7 @@ def test_from_the_button_to_the_map(ready: Any, window: Window) -> None:
     assert not ready.make.isEnabled()
 
 
+@pytest.mark.slow
 def test_cancel_keeps_and_go_on_finishes(ready: Any, window: Window) -> None:
     QTest.mouseClick(ready.make, LEFT)
     window.wait(lambda: list(ready.outlook.folder.rglob("*.npy")))
