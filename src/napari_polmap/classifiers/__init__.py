@@ -12,7 +12,8 @@ from napari_polmap.classifiers.library import (
 )
 from napari_polmap.classifiers.predictor import BlockPrediction, Halo
 from napari_polmap.classifiers.recipes import PRESETS, Recipe, read_recipe, recipe_from
-from napari_polmap.classifiers.training import Curves, TrainingProgress, iter_train, train
+from napari_polmap.classifiers.training import iter_train, train
+from napari_polmap.classifiers.training_progress import Curves, TrainingProgress
 
 __all__ = [
     "PRESETS",
