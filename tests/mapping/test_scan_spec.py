@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from napari_polmap.errors import PolmapError
+from napari_polmap.classifiers.recipes import Recipe
+from napari_polmap.diffraction.preprocessing import Preprocessing
+from napari_polmap.errors import CalibrationError, PolmapError
+from napari_polmap.mapping import scan_spec
 from napari_polmap.mapping.scan_spec import (
     SPECIMENS,
     classifier_name,
@@ -115,3 +118,26 @@ def test_the_crop_shrinks_to_a_small_detector() -> None:
     assert recipe_for_scan(small).preprocessing.extent == 1.15
     values = spec_for_scan(small, thickness_nm=(20, 20))
     assert values["numerics"]["half_width"] == pytest.approx(1.24, abs=0.01)
+
+
+def test_separate_disks_are_simulated_at_one_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Neighboring disks are 3.2 radii apart.
+    scan = make_scan(semi_angle_mrad=2.0, radius_px=1.4, step_nm=2.0)
+    without = {n: r for n, r in scan_spec.PRESETS.items() if n != "nanobeam"}
+    monkeypatch.setattr(scan_spec, "PRESETS", without)
+    with pytest.raises(CalibrationError, match=r"do not overlap \(semi-angle 2 mrad, at most half"):
+        spec_for_scan(scan, thickness_nm=(20, 40))
+    recipe = Recipe(Preprocessing(size=48, extent=3.2, unit="lattice"), window_cells=0.0)
+    monkeypatch.setattr(scan_spec, "PRESETS", {**without, "nanobeam": recipe})
+    values = spec_for_scan(scan, thickness_nm=(20, 40))
+    assert recipe_for_scan(scan) == recipe
+    assert values["specimens"]["positions"] == 1
+    assert values["specimens"]["cells"] == 13
+    assert values["numerics"]["half_width"] == pytest.approx(3.8 * 6.33 / 2, rel=0.01)
+    cost = estimate(spec_from(values), measure=False)
+    assert cost.positions == sum(SPECIMENS["quick"]) * 2
+    assert max(cost.gpts) <= 512
+    # A detector that does not hold them is too small.
+    small = make_scan(semi_angle_mrad=2.0, radius_px=5.0, step_nm=2.0)
+    with pytest.raises(CalibrationError, match="the detector has 32 x 32"):
+        spec_for_scan(small, thickness_nm=(20, 40))

@@ -264,6 +264,7 @@ def recipe_for_scan(scan: Scan, lattice_nm: float | None = None) -> Recipe:
     name = preset_for_scan(calibration, known)
     recipe = PRESETS[name]
     if name == _NANOBEAM:
+        recipe.preprocessing.operator(calibration, scan.detector_shape)
         return recipe
     for extent in _EXTENTS:
         preprocessing = replace(recipe.preprocessing, extent=extent)
