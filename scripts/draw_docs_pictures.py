@@ -2,8 +2,9 @@
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_docs_pictures.py [NAME ...]
 
-Writes docs/images/NAME.png for window, import-dialog, calibration (with calibration-rotation) and
-virtual-imaging (by default all). Settings and what is kept of scans go to a temporary folder.
+Writes docs/images/NAME.png for window, import-dialog, calibration (with calibration-rotation),
+virtual-imaging and simulate-dock (by default all). Settings and what is kept of scans go to a
+temporary folder.
 """
 
 from __future__ import annotations
@@ -168,6 +169,61 @@ def virtual_imaging(target: Path) -> None:
     _run(draw, lambda: bool(opened and opened[0].imager.activities))
 
 
+def simulate_dock(target: Path) -> None:
+    """A simulated scene with its truth, and the dock that it was described in."""
+    from qtpy.QtCore import Qt, QTimer
+
+    from napari_polmap.viewer.simulation_values import preset_values
+    from napari_polmap.widgets.arrange import dock_of, open_over
+
+    def draw(viewer: Any, dock: Any, patterns: Any) -> list[Callable[[], Any]]:
+        def describe() -> None:
+            shown = open_over(viewer, "Simulate", dock)
+            opened.append(shown)
+            values = preset_values("BaTiO3, a 90° wall")
+            values["scene"].update(thickness_nm=8, wedge_nm_per_nm=[0.0, 0.2])
+            values["scan"].update(shape=[30, 30], step_nm=0.08)
+            del values["detector"]
+            shown.fill(values)
+            shown.run_section.set_folder(Path("BaTiO3").absolute())
+
+        def spread() -> None:
+            section = opened[0].run_section
+            # Without the temporary folder.
+            section.folder.set_full(f"~/Documents/{_SIMULATED}")
+            section.state.setText(f"Done: 1 scan in ~/Documents/{_SIMULATED}.")
+            opened[0]._scroll.verticalScrollBar().setValue(opened[0].preview_section.y())
+            dock_of(patterns).hide()
+            docks, width = [dock_of(opened[0])], opened[0].sizeHint().width()
+            window = viewer.window._qt_window
+            QTimer.singleShot(
+                0, lambda: window.resizeDocks(docks, [width], Qt.Orientation.Horizontal)
+            )
+
+        return [
+            describe,
+            lambda: None,
+            lambda: opened[0].run_section.start(),
+            lambda: opened[0].preview_section.start(),
+            spread,
+            viewer.reset_view,
+            partial(_save, viewer, target),
+        ]
+
+    def busy() -> bool:
+        if not opened:
+            return False
+        run, preview = opened[0].run_section, opened[0].preview_section
+        estimated = run.outlook is not None or run.running
+        return not estimated or run.latest.busy or run.jobs.busy or preview.jobs.busy
+
+    opened: list[Any] = []
+    _run(draw, busy, scan=False)
+
+
+_SIMULATED = "napari-polmap/simulations/BaTiO3-a-90-wall"
+
+
 def _run(
     draw: Callable[[Any, Any, Any], list[Callable[[], Any]]],
     busy: Callable[[], bool],
@@ -210,6 +266,7 @@ _PICTURES: dict[str, Callable[[Path], None]] = {
     "import-dialog": import_dialog,
     "calibration": calibration,
     "virtual-imaging": virtual_imaging,
+    "simulate-dock": simulate_dock,
 }
 
 if __name__ == "__main__":

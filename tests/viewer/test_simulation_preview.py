@@ -47,7 +47,7 @@ def test_a_scene_is_drawn_as_its_image_will_be() -> None:
     assert labels[0, 0] == 255
     assert (labels[1:, :2] == 1).all()
     assert (labels[:, 3:] == 0).all()
-    assert np.argwhere(structure.defects).tolist() == [[0, 0]]
+    assert np.argwhere(structure.vacuum).tolist() == [[0, 0]]
     np.testing.assert_allclose(structure.directions.angles_deg, [90.0, 180.0])
     middles, vectors = structure.arrows[:, 0], structure.arrows[:, 1]
     up, left = middles[:, 1] > 5, middles[:, 1] < 5

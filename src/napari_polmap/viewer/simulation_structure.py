@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_polmap.directions import NOT_COMPUTED, DirectionSet
+from napari_polmap.directions import DirectionSet
 from napari_polmap.simulation.cells import directions_of, make_cell
 from napari_polmap.simulation.domains import INSIDE
 from napari_polmap.simulation.ranges import Choice, Disk, Range
@@ -71,14 +71,16 @@ class Structure:
         Where the polarization points along the beam, so that there is no arrow.
     labels : numpy.ndarray of uint8, shape (rows, columns), or None
         A scene's true directions at the positions of the scan, 255 where there is none.
-    defects : numpy.ndarray of bool, shape (rows, columns), or None
-        Where a defect shows.
+    defects, vacuum : numpy.ndarray of bool, shape (rows, columns), or None
+        Where a defect shows, and where there is nothing.
     step_angstrom : float
         Of the scan.
     directions : DirectionSet
         With the angles on the image.
     text : str
         What is seen.
+    elements : tuple of str
+        Of the crystal.
     """
 
     low: Floats
@@ -92,6 +94,7 @@ class Structure:
     text: str
     labels: npt.NDArray[np.uint8] | None = None
     defects: npt.NDArray[np.bool_] | None = None
+    vacuum: npt.NDArray[np.bool_] | None = None
     step_angstrom: float = 1.0
     elements: tuple[str, ...] = field(default=())
 
@@ -230,6 +233,9 @@ def _see_scene(spec: Spec) -> Structure:
     on_image = (middles - origin) @ to_scan.T
     near = ((on_image > -0.5 * edges.min()) & (on_image < size + 0.5 * edges.min())).all(-1)
     truth = stage.blocks.scene.truth(stage.blocks.positions)
+    nearest = np.round(on_image / grid.step_angstrom).astype(int)
+    row, column = np.clip(nearest, 0, np.array(grid.shape) - 1).T
+    near &= truth.thickness_nm[row, column] > 0
     atoms: list[Atoms] = []
     if counts.max() <= _MOST_CELLS:
         atoms = _scene_atoms(scene, first * edges, counts * edges, to_scan, origin, size)
@@ -248,7 +254,8 @@ def _see_scene(spec: Spec) -> Structure:
         text=f"{rows} x {columns} positions, {size[0] / 10:.3g} x {size[1] / 10:.3g} nm, about "
         f"{counts[0]} x {counts[1]} cells",
         labels=np.asarray(truth.direction, dtype=np.uint8),
-        defects=truth.defects | (truth.direction == NOT_COMPUTED) & (truth.thickness_nm == 0),
+        defects=truth.defects,
+        vacuum=truth.thickness_nm == 0,
         step_angstrom=grid.step_angstrom,
         elements=cell.elements,
     )

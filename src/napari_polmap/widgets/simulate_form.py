@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from napari_polmap.viewer.simulation_values import SimulationValues, field_of
 from napari_polmap.widgets.parts import connect_while
-from napari_polmap.widgets.simulate_fields import DrawnField, Field, TextField, number
+from napari_polmap.widgets.simulate_fields import Field, TextField, number
+from napari_polmap.widgets.simulate_ranges import DrawnField
 
 _LABEL_WIDTH, _UNIT_WIDTH = 132, 36
 

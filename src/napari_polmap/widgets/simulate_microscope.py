@@ -11,12 +11,12 @@ from napari_polmap.viewer.simulation_values import SimulationValues
 from napari_polmap.widgets.parts import Section, connect_while
 from napari_polmap.widgets.simulate_fields import (
     ChoiceField,
-    DrawnField,
     FlagField,
     TextField,
     numbers,
 )
 from napari_polmap.widgets.simulate_form import FieldForm, Line, number_field
+from napari_polmap.widgets.simulate_ranges import DrawnField
 
 _DETECTOR = {"pixels": [128, 128], "mrad_per_pixel": 0.6, "dose": 10_000}
 
@@ -73,6 +73,7 @@ class DetectorPart(Section):
     def __init__(self, values: SimulationValues, parent: QWidget | None = None) -> None:
         super().__init__("Detector and noise", open_=values.has("detector"), parent=parent)
         self.values = values
+        self._there = False
         self.on = QCheckBox("Record on a detector, with noise")
         self.on.setToolTip(
             "Without a detector the simulated pixels are kept, free of noise: best for training, "
@@ -122,6 +123,9 @@ class DetectorPart(Section):
         there = self.values.has("detector")
         with QSignalBlocker(self.on):
             self.on.setChecked(there)
+        if there and not self._there:
+            self.header.setChecked(True)
+        self._there = there
         self.form.setVisible(there)
 
 

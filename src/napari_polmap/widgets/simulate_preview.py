@@ -230,7 +230,7 @@ class PatternGrid(QWidget):
 
     def _head(self, previews: list[PatternPreview]) -> None:
         self._note.setText("Patterns (square root) and their antisymmetric part (green: more)")
-        self._grid.addWidget(self._note, 0, 0, 1, 1 + 2 * len(previews))
+        self._grid.addWidget(self._note, 0, 0, 1, 2 + 2 * len(previews))
         for place, preview in enumerate(previews):
             title = QLabel(f"{preview.thickness_nm:.3g} nm")
             title.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -13,7 +13,6 @@ from napari_polmap.widgets.parts import Section, combo, connect_while
 from napari_polmap.widgets.simulate_defects import DefectList
 from napari_polmap.widgets.simulate_fields import (
     ChoiceField,
-    DrawnField,
     FileField,
     TextField,
     names,
@@ -21,6 +20,7 @@ from napari_polmap.widgets.simulate_fields import (
     one_or_more,
 )
 from napari_polmap.widgets.simulate_form import FieldForm, Line, number_field
+from napari_polmap.widgets.simulate_ranges import DrawnField
 from napari_polmap.widgets.simulate_sets import SetsField
 
 _IMAGES = "Images (*.tif *.tiff *.npy);;All files (*)"

@@ -87,6 +87,7 @@ class StructureView(QWidget):
             image[labels == index] = (*(int(255 * part) for part in color), int(255 * _TINT))
         image[labels == NOT_COMPUTED] = (128, 128, 128, 40)
         image[structure.defects] = _DEFECT
+        image[structure.vacuum] = 0
         rows, columns = labels.shape
         data = np.ascontiguousarray(image)
         shown = QImage(data.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888)
