@@ -170,7 +170,7 @@ def _identity(
         "augmented": augment is not None,
         **network.settings(),
     }
-    arrays = [training.patterns, training.classes]
+    arrays: list[npt.NDArray[Any]] = [training.patterns, training.classes]
     if validation is not None:
         arrays += [validation.patterns, validation.classes]
     if augment is not None:

@@ -70,7 +70,16 @@ class Parity(Network):
         """The network without anything learned; see `NetworkSettings.build`."""
         from napari_polmap.classifiers.models.parity_network import ParityNetwork
 
-        return ParityNetwork(self, outputs)
+        return ParityNetwork(
+            self.size,
+            outputs,
+            odd=self.odd_count,
+            even=self.even_count,
+            width=self.width,
+            depth=self.depth,
+            dropout=self.dropout,
+            floor=self.floor,
+        )
 
     @property
     def features(self) -> PcaFeatures:  # type: ignore[override]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_polmap.classifiers.models.architectures import PatternNetwork
 from napari_polmap.classifiers.models.features import Floats
-
-if TYPE_CHECKING:
-    from napari_polmap.classifiers.models.parity import Parity
 
 
 class ParityNetwork(PatternNetwork):
@@ -25,9 +20,18 @@ class ParityNetwork(PatternNetwork):
 
     Parameters
     ----------
-    settings : Parity
+    size : int
+        Width of the patterns in pixels.
     outputs : int
         What the objective asks for.
+    odd, even : int
+        Components of the antisymmetric and of the symmetric part.
+    width, depth : int
+        Features of the odd stream, and how many times it is mixed.
+    dropout : float
+        Share of the updates left out while learning.
+    floor : float
+        See `prepare`.
 
     Attributes
     ----------
@@ -39,20 +43,27 @@ class ParityNetwork(PatternNetwork):
     basis: Tensor
     offset: Tensor
 
-    def __init__(self, settings: Parity, outputs: int) -> None:
-        super().__init__(settings.size)
-        self.n_odd = settings.odd_count
-        even, width = settings.even_count, settings.width
-        self.register_buffer("basis", torch.zeros(self.n_odd + even, settings.size**2))
-        self.register_buffer("offset", torch.zeros(self.n_odd + even))
-        self.floor = settings.floor
-        self.first = nn.Linear(self.n_odd, width, bias=False)
+    def __init__(
+        self,
+        size: int,
+        outputs: int,
+        *,
+        odd: int,
+        even: int,
+        width: int,
+        depth: int,
+        dropout: float,
+        floor: float,
+    ) -> None:
+        super().__init__(size)
+        self.n_odd, self.floor = odd, floor
+        self.register_buffer("basis", torch.zeros(odd + even, size**2))
+        self.register_buffer("offset", torch.zeros(odd + even))
+        self.first = nn.Linear(odd, width, bias=False)
         self.gate = _mlp(even, width, width)
-        self.mixes = nn.ModuleList(
-            nn.Linear(width, width, bias=False) for _ in range(settings.depth)
-        )
+        self.mixes = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(depth))
         self.gates = nn.ModuleList(_mlp(width + even, width, width) for _ in self.mixes)
-        self.drop = nn.Dropout(settings.dropout)
+        self.drop = nn.Dropout(dropout)
         self.odd_output = nn.Linear(width, outputs, bias=False)
         self.even_output = _mlp(width + even, width, outputs)
 
