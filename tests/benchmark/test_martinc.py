@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from napari_polmap.benchmark import Results, iter_benchmark, read_benchmark
-from napari_polmap.benchmark.plots import write_plots
 from napari_polmap.benchmark.tables import markdown, write_tables
 from napari_polmap.steps import finish
 from tests.benchmark.conftest import BENCHMARKS
@@ -83,10 +82,6 @@ def test_components_twice_and_the_vote(miniature: Path, published: Path, tmp_pat
     rows = list(csv.DictReader((tmp_path / "out" / "table.csv").open()))
     assert len(rows) == 13 * 2
     assert float(rows[0]["accuracy"]) == pytest.approx(paper.mean("accuracy"), abs=1e-5)
-    plots = write_plots(results, tmp_path / "out")
-    assert sorted(p.name for p in plots) == [
-        "directions.png", "directions.svg", "maps.png", "maps.svg",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

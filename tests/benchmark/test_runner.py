@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_polmap.benchmark import Results, iter_benchmark, read_benchmark
+from napari_polmap.benchmark.plots import distribution_figure, maps_figure
 from napari_polmap.benchmark.results import majority_vote
 from napari_polmap.benchmark.tables import latex, markdown
 from napari_polmap.steps import finish
@@ -102,6 +103,16 @@ def test_only_what_changed_is_made_again(data: Path, tmp_path: Path) -> None:
     assert [test.name for test in results.tests] == ["same_thickness", "one"]
     after = written(out)
     assert {name: after[name] for name in before} == before
+    assert results.directions is not None
+    maps = maps_figure(results, results.directions, out)
+    assert [len(axes.images) for axes in maps.axes] == [1] * 4  # truth and prediction of two rows
+    truth, predicted = (axes.images[0].get_array() for axes in maps.axes[:2])
+    assert truth.shape == predicted.shape == (8, 8, 3)
+    np.testing.assert_allclose(truth[0, 0], results.directions.colors[0])
+    bars = distribution_figure(results, results.directions).axes[0].patches
+    widths = np.array([bar.get_width() for bar in bars]).reshape(8, 2)
+    np.testing.assert_allclose(widths[:, 0], 1 / 8)
+    assert widths[:, 1].sum() == pytest.approx(1)
     # Another recipe is another classifier.
     path = write(tmp_path, data, more, seeds="1")
     path.write_text(path.read_text().replace("patterns = 200", "patterns = 160"))

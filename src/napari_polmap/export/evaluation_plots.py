@@ -25,7 +25,7 @@ INK, COLOR, PALE = "0.2", "#2f6fa7", "#b9cfe3"
 DPI = 200.0
 
 _MOST_NUMBERS = 14
-_LAYOUTS = 3
+_LAYOUTS = 2
 _PANELS_PER_ROW = 3
 _UNITS = {
     "nm": "nm", "mrad": "mrad", "deg": "°", "angstrom": "Å", "px": "px", "kv": "kV", "mm": "mm",
@@ -80,15 +80,17 @@ def save_chart(figure: Figure, path: str | Path, title: str) -> Path:
         If the ending is unknown or the file cannot be written.
     """
     import matplotlib
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     path = Path(path).expanduser()
     kind = ending(path, FORMATS, "a figure")
     about = {"Title": title, "Software": f"napari-polmap {__version__}", "Description": title}
     with matplotlib.rc_context(STYLE), replacing(path) as unfinished:
-        # Laid out for good: each new layout starts from the last one and moves on a little.
-        for _ in range(_LAYOUTS):
-            figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+            # Laid out for good: each new layout starts from the last one and moves on a little.
+            for _ in range(_LAYOUTS):
+                figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         save_figure(figure, unfinished, kind, about)
     return path
 
