@@ -32,9 +32,9 @@ class Outcome:
         The row.
     column : Column
     seeds : mapping of int to mapping
-        For each seed that was measured the `FIGURES`, ``n``, ``majority`` (the direction most
-        positions were given), and the ``shares`` of the positions by predicted direction and by
-        their ``truth``.
+        For each seed that was measured the `FIGURES`, ``n``, ``training_s`` (seconds that the
+        training took), ``majority`` (the direction most positions were given), and the ``shares``
+        of the positions by predicted direction and by their ``truth``.
     vote : mapping or None
         ``accuracy``, ``worst`` and ``majority`` of the majority vote over the seeds, where there
         are several.
@@ -234,9 +234,10 @@ def _read(
         return None
     try:
         figures: dict[str, Any] = json.loads(store.figures(run, test).read_text(encoding="utf-8"))
+        trained = json.loads(store.classifier(run).with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return figures
+    return {**figures, "training_s": trained["training_s"]}
 
 
 def _figures(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,6 +251,7 @@ def _figures(figures: Mapping[str, Any]) -> dict[str, Any]:
         **{name: figures.get(name) for name in FIGURES},
         "worst": min(accuracies, default=None),
         "n": figures["n"],
+        "training_s": figures["training_s"],
         # Of scans of several directions it would tell nothing.
         "majority": scans[0]["majority"] if len(scans) == 1 else None,
         "shares": {name: count / total for name, count in counts.items()},

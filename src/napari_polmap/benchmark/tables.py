@@ -182,7 +182,7 @@ def _cells(results: Results) -> list[Sequence[object]]:
 
 def _seeds(results: Results) -> list[Sequence[object]]:
     lines: list[Sequence[object]] = [
-        ["row", "model", "objective", "preset", "seed", "n", *FIGURES, "majority"]
+        ["row", "model", "objective", "preset", "seed", "n", *FIGURES, "majority", "training_s"]
     ]
     for outcome in results.outcomes:
         column = outcome.column
@@ -191,7 +191,7 @@ def _seeds(results: Results) -> list[Sequence[object]]:
             lines.append(
                 [
                     outcome.test.name, column.model, column.objective, column.preset, seed,
-                    figures["n"], *numbers, figures["majority"] or "",
+                    figures["n"], *numbers, figures["majority"] or "", figures["training_s"],
                 ]
             )  # fmt: skip
     return lines
