@@ -95,6 +95,7 @@ def test_networks_with_each_objective(
         "[888, 1212, 3000, 5000, 7000]": "[1]",
         '"pca-lda", "cnn"': '"pca-lda"',
         "scans = true": "scans = true\nselect = { thickness_nm = 50 }",
+        "patterns = 600": f"patterns = {600 if model == 'cnn' else 160}",
     }
     path = written(miniature, model, changes)
     results = run(path, published, tmp_path / "out", model)
