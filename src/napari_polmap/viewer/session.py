@@ -75,6 +75,8 @@ class Session:
     shape_asked = Signal()
     """`question` waits for an answer, or no longer."""
     classifier_changed = Signal()
+    classifiers_changed = Signal()
+    """Other classifiers are installed, or they have other names."""
     map_started = Signal()
     """A new `map` is there, to be filled, or read from a file."""
     map_changed = Signal(object)

@@ -68,6 +68,7 @@ class PolarizationDock(QWidget):
             (session.shape_asked, self.scan_section.refresh),
             (session.detector_changed, self.detector_section.refresh),
             (session.classifier_changed, self._on_classifier),
+            (session.classifiers_changed, self._on_library),
             (session.map_started, self._on_map),
             (session.map_changed, self._on_map),
             (session.region_changed, self.region_section.refresh),
@@ -225,6 +226,10 @@ class PolarizationDock(QWidget):
         self.classifier_section.refresh()
         self.run_section.take_classifier()
         self.region_section.refresh()
+
+    def _on_library(self) -> None:
+        self.classifier_section.list_classifiers()
+        self.classifier_section.refresh()
 
     def _on_map(self, changed: object = None) -> None:
         # While a map grows, counting all of it at every step would hold up the drawing.

@@ -17,6 +17,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_polmap.viewer.simulation_values import SimulationValues
+from napari_polmap.widgets.arrange import open_over
 from napari_polmap.widgets.jobs import Jobs
 from napari_polmap.widgets.make_classifier_section import MakeClassifierSection
 from napari_polmap.widgets.parts import connect_while
@@ -54,6 +55,7 @@ class SimulateDock(QWidget):
         self.values = SimulationValues()
         self._build()
         self.run_section.dataset_ready.connect(self.dataset_ready.emit)
+        self.dataset_ready.connect(self._train_on)
         connect_while(self, [(self.values.changed, self._ask_for_width)])
         # Without a reference to the dock itself, which is gone when this is called.
         self._parts = (
@@ -123,6 +125,12 @@ class SimulateDock(QWidget):
     def spec_values(self) -> dict[str, Any]:
         """The description that is shown, as `fill` takes it."""
         return copy.deepcopy(self.values.values)
+
+    def _train_on(self, path: Path) -> None:
+        """Hand a data set over to the dock "Train"."""
+        dock: Any = open_over(self._viewer(), "Train", self)
+        if dock is not None:
+            dock.take_dataset(path)
 
     def sizeHint(self) -> QSize:
         """Qt: as wide as the labels need."""
