@@ -90,7 +90,7 @@ def card_of(
         "seed": seeds[0] if len(seeds) == 1 else list(seeds),
         "window_cells": recipe.window_cells,
         "crop_unit": recipe.preprocessing.unit,
-        "electrons_after_window": None if recipe.sampling.dose is None else list(recipe.sampling.dose),
+        "electrons_after_window": recipe.sampling.dose and list(recipe.sampling.dose),
         "recipe": recipe.to_dict(),
         "training": dict(training),
         "validation": dict(validation),
