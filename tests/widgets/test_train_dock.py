@@ -93,7 +93,8 @@ def test_trained_and_chosen_in_the_other_dock(
     assert train.run_section.cancel.isVisible()
     finish(train, window.qtbot)
     assert "synthetic-pca-lda is in your library" in train.run_section.state.text()
-    assert "of 72 patterns of specimens that it had not seen" in train.run_section.state.text()
+    told = train.result_section.sentence.text()
+    assert "of 72 patterns of specimens that it had not seen" in told
     assert window.dock.classifier_section.names.currentText() == "synthetic-pca-lda"
     assert window.session.classifier.card["preset"] == "short"
     assert train.library_section.names.currentText() == "synthetic-pca-lda"

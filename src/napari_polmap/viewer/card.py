@@ -11,6 +11,7 @@ _UNITS = {
     "nm": "nm",
     "px": "px",
     "deg": "°",
+    "angstrom": "Å",
     "cells": "unit cells",
     "electrons": "electrons",
 }

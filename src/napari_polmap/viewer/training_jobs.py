@@ -201,7 +201,7 @@ def _recipe_name(training: KeptTraining) -> str:
 
 
 def _passes(epochs: int) -> str:
-    return f"{epochs} pass{'es' * (epochs != 1)} over the patterns"
+    return f"{epochs} epoch{'s' * (epochs != 1)}"
 
 
 def _sha256(path: Path) -> str | None:

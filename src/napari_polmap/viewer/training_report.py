@@ -20,6 +20,7 @@ Picture = npt.NDArray[np.uint8]
 """Red, green, blue and opacity, shape (rows, columns, 4)."""
 
 CONFUSION, RELIABILITY = "Confusion", "Reliability"
+_LAYOUTS = 3
 _SAME_SPECIMENS = (
     "They are of the same specimens as the training's, which is too good; add scans of other "
     "specimens."
@@ -157,5 +158,8 @@ def picture(figure: Figure) -> Picture:
 
     canvas = FigureCanvasAgg(figure)
     with matplotlib.rc_context(STYLE):
+        # Each layout starts from the one before, and comes to rest after a few.
+        for _ in range(_LAYOUTS):
+            figure.draw_without_rendering()
         canvas.draw()
     return np.array(canvas.buffer_rgba(), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Draws how a network learns: loss and validation, pass by pass."""
+"""Draws how a network learns: loss and validation, epoch by epoch."""
 
 # ruff: noqa: N802  Qt names its own methods
 
@@ -85,13 +85,13 @@ class CurvesView(QWidget):
             painter.drawText(
                 place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{value:g}"
             )
-        for epoch in _ticks(last - 1)[1:]:
-            x = box.left() + box.width() * epoch / (last - 1)
-            if epoch == int(epoch):
+        for epoch in _ticks(last)[1:]:
+            x = box.left() + box.width() * (epoch - 1) / (last - 1)
+            if epoch == int(epoch) and epoch > 1:
                 place = QRectF(x - _GAP / 2, box.bottom() + 2, _GAP, _BOTTOM - 2)
-                painter.drawText(place, Qt.AlignmentFlag.AlignHCenter, f"{int(epoch) + 1}")
+                painter.drawText(place, Qt.AlignmentFlag.AlignHCenter, f"{int(epoch)}")
         painter.drawText(
-            QRectF(box.left(), box.bottom() + 2, 40, _BOTTOM - 2), 0, "pass" if epochs else ""
+            QRectF(box.left(), box.bottom() + 2, 40, _BOTTOM - 2), 0, "epoch" if epochs else ""
         )
         painter.drawText(
             QRectF(box.left(), 0, box.width(), _TOP - 4), Qt.AlignmentFlag.AlignVCenter, title

@@ -22,6 +22,7 @@ from napari_polmap.viewer.training import (
 )
 from napari_polmap.widgets.parts import Section, button, combo, show_dialog, wrapped
 
+_FIRST_MODEL = "pca-lda"
 _FROM_FILE = "From a file…"
 _TOML = "TOML files (*.toml)"
 _WEIGHTS = "Begin from weights…"
@@ -66,8 +67,8 @@ class ModelSection(Section):
 
     def _build(self) -> None:
         self.model = combo("What learns")
-        for kind in MODELS:
-            self.model.addItem(kind)
+        self.model.addItems(list(MODELS))
+        self.model.setCurrentText(_FIRST_MODEL)
         self.about = wrapped()
         self.objective = combo("What a network learns to tell")
         self.objective.addItems(OBJECTIVES)
@@ -113,7 +114,7 @@ class ModelSection(Section):
             ("preset", "Recipe", self.preset),
             ("about_recipe", "", self.about_recipe),
             ("seeds", "Seeds", self.seeds),
-            ("vote", "They speak by", self.vote),
+            ("vote", "Ensemble", self.vote),
             ("most", "Patterns at most", self.most),
             ("device", "Device", self.device),
             ("weights", "", self.weights),

@@ -151,10 +151,10 @@ class TrainRunSection(Section):
 
     def _done(self, trained: Trained) -> None:
         name = trained.classifier.name
-        told = [f"{name} is in your library.", *trained.report.sentences]
+        told = f"{name} is in your library; how good it is stands below."
         if trained.kept is not None:
-            told[0] = f"Stopped: {name} is in your library, as good as it was until then."
-        self.state.tell(told)
+            told = f"Stopped: {name} is in your library, as good as it was until then."
+        self.state.tell([told])
         self.look_for_kept()
         self.trained.emit(trained)
 
