@@ -24,6 +24,13 @@ def test_a_preset_told_as_values_is_read_as_itself(preset: str) -> None:
         assert again.to_dict() == values
 
 
+def test_settings_of_one_model_leave_those_of_all_networks() -> None:
+    recipe = recipe_from({"model": {"cnn": {"epochs": 3}}})
+    assert recipe.settings_of("cnn") == {"standardize": True, "epochs": 3}
+    recipe = recipe_from({"model": {"networks": {}}})
+    assert recipe.settings_of("cnn") == {}
+
+
 def test_every_field_of_a_recipe_is_in_the_table() -> None:
     for table, values in PRESETS["robust"].to_dict().items():
         if table != "model":

@@ -111,7 +111,8 @@ class Recipe:
                 },
                 "context": values["context"] or {"use": False},
                 "ensemble": {"vote": self.vote},
-                "model": dict(self.settings),
+                # Without this the preset's table would be taken again.
+                "model": {NETWORKS: {}, **self.settings},
             }
         )
 
@@ -302,7 +303,7 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
     """
     base = preset_of(values.get("preset", "robust"))
     tables = {key: value for key, value in values.items() if key != "preset"}
-    settings = tables.pop("model", base.settings)
+    settings = tables.pop("model", {})
     try:
         told = {name: _read_table(name, table) for name, table in tables.items()}
     except DatasetError:
@@ -320,7 +321,7 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
         ),
         folds=checked.get("folds", base.folds),
         context=_context(base.context, told.get("context", {})),
-        settings=dict(settings),
+        settings={**base.settings, **settings},
         augmentation=dataclasses.replace(base.augmentation, **told.get("augmentation", {})),
         validation_share=checked.get("share", base.validation_share),
         calibration=checked.get("calibration", base.calibration),
