@@ -10,15 +10,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def test_fields_of_a_simulation_are_current() -> None:
-    place = ROOT / "scripts" / "write_simulation_fields.py"
+def test_pages_of_fields_are_current() -> None:
+    place = ROOT / "scripts" / "write_fields.py"
     if not place.exists():
         pytest.skip("Only a clone has the documentation.")
-    spec = importlib.util.spec_from_file_location("write_simulation_fields", place)
+    spec = importlib.util.spec_from_file_location("write_fields", place)
     assert spec is not None
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    assert script.PAGE.read_text(encoding="utf-8") == script.page(), (
-        "run python scripts/write_simulation_fields.py"
-    )
+    pages = script.pages()
+    assert len(pages) == 2
+    for page, text in pages.items():
+        assert page.read_text(encoding="utf-8") == text, "run python scripts/write_fields.py"
