@@ -3,8 +3,8 @@
     xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_docs_pictures.py [NAME ...]
 
 Writes docs/images/NAME.png for window, import-dialog, calibration (with calibration-rotation),
-virtual-imaging and simulate-dock (by default all). Settings and what is kept of scans go to a
-temporary folder.
+virtual-imaging, simulate-dock and train-dock (by default all). Settings and what is kept of scans
+go to a temporary folder; for train-dock build/quick is simulated first, if it is not there.
 """
 
 from __future__ import annotations
@@ -224,6 +224,53 @@ def simulate_dock(target: Path) -> None:
 _SIMULATED = "napari-polmap/simulations/BaTiO3-a-90-wall"
 
 
+def train_dock(target: Path) -> None:
+    """A network that was trained on a small simulated data set."""
+    from napari_polmap.simulation.run import iter_simulate
+    from napari_polmap.simulation.spec import read_spec
+    from napari_polmap.steps import finish
+    from napari_polmap.widgets.arrange import dock_of, open_over
+
+    root = IMAGES.parents[1]
+    dataset = root / "build" / "quick" / "train.toml"
+    if not dataset.exists():
+        finish(iter_simulate(read_spec(root / "examples" / "knn_quick.toml"), dataset.parent))
+
+    def draw(viewer: Any, dock: Any, patterns: Any) -> list[Callable[[], Any]]:
+        def choose() -> None:
+            shown = open_over(viewer, "Train", dock)
+            opened.append(shown)
+            shown.model_section.model.setCurrentText("cnn")
+            shown.model_section.name.setText("knn-quick-cnn")
+            shown.take_dataset(dataset)
+
+        def spread() -> None:
+            shown = opened[0]
+            shown.dataset_section.shown.set_full("~/build/quick/train.toml")
+            shown.run_section.problem.hide()
+            place = shown.run_section.y() - shown.run_section.header.height()
+            shown._scroll.verticalScrollBar().setValue(place)
+            dock_of(patterns).hide()
+            viewer.reset_view()
+
+        return [
+            choose,
+            lambda: opened[0].run_section.start(),
+            spread,
+            spread,
+            partial(_save, viewer, target),
+        ]
+
+    def busy() -> bool:
+        if not opened:
+            return False
+        shown = opened[0]
+        return shown.dataset_section.summary is None or shown.run_section.running
+
+    opened: list[Any] = []
+    _run(draw, busy)
+
+
 def _run(
     draw: Callable[[Any, Any, Any], list[Callable[[], Any]]],
     busy: Callable[[], bool],
@@ -267,6 +314,7 @@ _PICTURES: dict[str, Callable[[Path], None]] = {
     "calibration": calibration,
     "virtual-imaging": virtual_imaging,
     "simulate-dock": simulate_dock,
+    "train-dock": train_dock,
 }
 
 if __name__ == "__main__":

@@ -27,9 +27,10 @@ than uniformly, and a list draws one of its values.
 _RECIPE = """\
 # Fields of RECIPE.toml
 
-All fields of a recipe, as `polmap train --fields` prints them; [Training](training.md) tells what they
-are for. The columns in the middle are the values of the presets. A recipe names what is other than in its
-preset; a pair such as `[0.8, 1.4]` is the lowest and the highest of a range that is drawn from.
+All fields of a recipe, as `polmap train --fields` prints them; [Training](training.md) tells what
+they are for. The columns in the middle are the values of the presets. A recipe names what is other
+than in its preset; a pair such as `[0.8, 1.4]` is the lowest and the highest of a range that is
+drawn from.
 """
 
 

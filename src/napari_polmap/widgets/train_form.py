@@ -46,7 +46,9 @@ _ABOUT_OBJECTIVES = {
 }
 _ABOUT_PRESETS = {
     "robust": "ours: windows, noise by dose, errors of the calibration, symmetry",
+    "nanobeam": "ours for disks that do not overlap: single patterns, crop in units of the lattice",
     "paper": "single patterns as Martinc et al. (2026) prepare them",
+    "nanobeam": "ours for disks that do not overlap, at any step: single patterns",
 }
 _DEVICES = {"auto": "auto", "cpu": "processor (CPU)", "cuda": "GPU (CUDA)"}
 _VOTES = {"the recipe's": None, "mean probability": "mean", "majority vote": "majority"}
@@ -75,7 +77,7 @@ class ModelSection(Section):
         self.reason = wrapped()
         self.preset = combo(
             "How patterns are prepared, sampled and changed for training: robust (ours), paper "
-            "(Martinc et al. 2026), or a recipe of your own"
+            "(Martinc et al. 2026), nanobeam (disks that do not overlap), or a recipe of your own"
         )
         for name in PRESETS:
             self.preset.addItem(name)
