@@ -10,6 +10,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QScrollArea
 
+from napari_polmap.diffraction.measure import measured
 from napari_polmap.io.scans import load_scan
 from napari_polmap.io.sidecar import save_sidecar, sidecar_path
 from napari_polmap.scan import Scan
@@ -385,8 +386,13 @@ def test_descan_is_measured_applied_and_removed(window: Window, scan_file: Path)
     assert "px" in bench.dock.form.descan.text()
     bench.settle()
     QTest.mouseClick(section.remove, LEFT)
-    assert bench.session.calibration.descan_px is None
     bench.settle()
+    # The user's word, so that neither the dock nor the next opening measures it again.
+    assert bench.session.calibration.descan_px == (0, 0, 0, 0)
+    assert measured(bench.session.scan).calibration.descan_px == (0, 0, 0, 0)
+    assert bench.dock.form.descan.text() == "none"
+    assert not section.remove.isVisible()
+    assert section.apply.isVisible()
 
 
 def test_changes_are_kept_beside_the_scan(bench: Bench, scan_file: Path) -> None:

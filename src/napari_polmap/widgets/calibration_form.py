@@ -177,7 +177,7 @@ class CalibrationForm(QWidget):
         _set(self.ratio, ratio)
         _set(self.angle, angle)
         self.angle.setEnabled(ratio is not None)
-        self.descan.setText("none" if way is None else f"{way:.2f} px")
+        self.descan.setText(f"{way:.2f} px" if way else "none")
         for name, label in self.sources.items():
             source = calibration.sources.get(name, "")
             value, error = (errors or {}).get(name, (None, None))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari_polmap.diffraction.descan import Descan, DescanProgress
 
 JOB = "descan"
+_STILL = (0.0, 0.0, 0.0, 0.0)
+"""The user's answer that there is none: what is not known would be measured again."""
 _NONE_YET = (
     "The beam may wander over the detector while it scans; measured in parts of the scan, it can "
     "be taken out."
@@ -48,7 +50,7 @@ class DescanSection(Section):
         self.measure.clicked.connect(lambda _=False: self.start())
         self.cancel.clicked.connect(lambda _=False: calibrator.stop(JOB))
         self.apply.clicked.connect(self._apply)
-        self.remove.clicked.connect(lambda _=False: calibrator.set_calibration(descan_px=None))
+        self.remove.clicked.connect(lambda _=False: calibrator.set_calibration(descan_px=_STILL))
         self.refresh()
 
     def start(self) -> None:
@@ -107,12 +109,12 @@ class DescanSection(Section):
         self.apply.setVisible(
             self.found is not None and self.found.descan_px != applied and not running
         )
-        self.remove.setVisible(applied is not None and not running)
+        self.remove.setVisible(any(applied or ()) and not running)
         self.state.setText(self._told(applied))
 
     def _told(self, applied: tuple[float, float, float, float] | None) -> str:
         scan, sentences = self.session.scan, []
-        if scan is not None and applied is not None:
+        if scan is not None and applied is not None and any(applied):
             way = way_px(scan, applied)
             sentences.append(f"Taken out: {self._size(way)} from corner to corner.")
         found = self.found
