@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_polmap.classifiers.models.base import Classes
+from napari_polmap.classifiers.models.base import Classes, FitProgress
 from napari_polmap.classifiers.models.features import Floats, PcaFeatures
 from napari_polmap.classifiers.models.network import Network
 from napari_polmap.classifiers.symmetries import symmetries
@@ -53,6 +54,9 @@ class Parity(Network):
     batch: int = 512
     learning_rate: float = 1e-3
     schedule: str = "one-cycle"
+    _moves: list[tuple[Floats, Classes]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
     kind = "parity"
     stops_early = False
 
@@ -94,8 +98,7 @@ class Parity(Network):
 
     def predict_components(self, components: Floats) -> Floats:
         """Probabilities from the components ``(n, k)`` of `features`."""
-        at_work = self.at_work()
-        moves = self._moves()
+        at_work, moves = self.at_work(), self._operations()
         parts = [np.zeros((0, len(self.directions)), np.float32)]
         for start in range(0, len(components), _CHUNK):
             chunk = components[start : start + _CHUNK]
@@ -107,8 +110,15 @@ class Parity(Network):
             parts.append(likely / likely.sum(axis=1, keepdims=True))
         return np.concatenate(parts)
 
-    def _moves(self) -> list[tuple[Floats, Classes]]:
+    def iter_fit(self, *arguments: Any, **options: Any) -> Generator[FitProgress, None, Parity]:
+        """`fit` step by step; see `Model.iter_fit`."""
+        self._moves = []
+        return (yield from super().iter_fit(*arguments, **options))
+
+    def _operations(self) -> list[tuple[Floats, Classes]]:
         """What each operation of the square does to the components, and to the classes."""
+        if self._moves:
+            return self._moves
         basis = self.arrays_["network.basis"]
         back = basis.T / np.sum(basis**2, axis=1)
         places = np.arange(self.size**2).reshape(1, self.size, self.size)
@@ -117,6 +127,7 @@ class Parity(Network):
             moved = np.empty_like(basis)
             moved[:, operation.patterns(places).ravel()] = basis
             moves.append((moved @ back, operation.classes))
+        self._moves = moves
         return moves
 
     def settings(self) -> dict[str, Any]:
