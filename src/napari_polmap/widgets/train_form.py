@@ -46,7 +46,6 @@ _ABOUT_OBJECTIVES = {
 }
 _ABOUT_PRESETS = {
     "robust": "ours: windows, noise by dose, errors of the calibration, symmetry",
-    "nanobeam": "ours for disks that do not overlap: single patterns, crop in units of the lattice",
     "paper": "single patterns as Martinc et al. (2026) prepare them",
     "nanobeam": "ours for disks that do not overlap, at any step: single patterns",
 }
