@@ -112,10 +112,11 @@ def scans_of(test: Test, seed: int = 0) -> LabelledDataset:
             f"{test.name!r}."
         )
     if test.dose is not None:
-        scans = [_exposed(entry, test.dose, seed + index) for index, entry in enumerate(scans)]
+        scans = [exposed(entry, test.dose, seed + index) for index, entry in enumerate(scans)]
     return replace(dataset, name=test.name, scans=tuple(scans))
 
 
-def _exposed(entry: LabelledScan, dose: float, seed: int) -> ExposedScan:
+def exposed(entry: LabelledScan, dose: float, seed: int) -> ExposedScan:
+    """A noise-free scan of a data set as it is recorded with `dose` electrons a pattern."""
     values = {**entry.__dict__, "conditions": {**entry.conditions, "dose": dose}}
     return ExposedScan(**values, dose=dose, seed=seed)

@@ -140,8 +140,24 @@ PRESETS = {
         ),
         vote="majority",
     ),
+    # Disks that do not overlap: patterns do not change within the cell, so that there is nothing
+    # to average; six pixels from disk to disk, seven orders across.
+    "nanobeam": Recipe(
+        preprocessing=Preprocessing(size=42, extent=3.5, unit="lattice"),
+        window_cells=0.0,
+        sampling=Sampling(
+            width_cells=(0.0, 0.0),
+            dose=(500.0, 1e6),
+            center_jitter=0.02,
+            radius_jitter=0.015,
+            blur=(0.0, 0.1),
+        ),
+        context=None,
+        settings={NETWORKS: {"standardize": True}},
+    ),
 }
-"""Recipes by name: ours, and the paper's (Martinc et al. 2026)."""
+"""Recipes by name: ours for disks that overlap, the paper's (Martinc et al. 2026), and ours for
+disks that do not."""
 
 
 def _or_none(kind: Kind) -> Kind:

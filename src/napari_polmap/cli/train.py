@@ -69,7 +69,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="robust (ours) or paper (Martinc et al. 2026).  [dim]\\[default: robust][/dim]",
+            help="robust (ours), paper (Martinc et al. 2026) or nanobeam (ours, for disks that do "
+            "not overlap).  [dim]\\[default: robust][/dim]",
             show_default=False,
         ),
     ] = None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,17 @@ from napari_polmap.diffraction.disk_edge import (
     fine_edge,
     no_disk,
 )
+from napari_polmap.diffraction.separate_disks import (
+    Spot,
+    direct_beam,
+    find_spots,
+    largest_spot,
+    on_lattice,
+    territory,
+)
 from napari_polmap.errors import CalibrationError
+
+T = TypeVar("T")
 
 _COARSE_SIZE = 96
 _COARSE_RADIUS, _FINE_RADIUS = 28.0, 60.0
@@ -27,6 +39,14 @@ _FOLLOWED_RADIUS = 20.0
 """Disks that are followed are binned down to this at least: quick, and good to 0.3 %."""
 _ROUNDING_PX = 0.125
 """Added to the radius: simulated apertures are rounded within a pixel, see `measure_disk`."""
+_SMALL_RADIUS = 20.0
+"""Smaller disks that stand apart are fitted together with their neighbors."""
+_DOUBTFUL = (
+    "Several disks of the same size are about as bright; the one nearest to the detector's middle "
+    "was taken for the direct beam: check it, or set the center by hand."
+)
+_SMALLEST_AREA = 20
+"""Pixels within the smallest disk."""
 _LEAST_ELLIPSE, _SIGNIFICANCE = 0.003, 3.5
 """Of the ratio of the axes less one: at least this, and so many standard errors."""
 
@@ -111,12 +131,36 @@ def measure_disk(
     radius, so half of the edge's intensity lies 1/6 pixel inside of it; in experiments the edge is
     where it is. 1/8 pixel, at most 0.5 %, is added, so that a perfectly sharp edge comes out up to
     0.5 % too large.
+
+    Where diffracted disks stand apart (nanobeam), the one nearest to the detector's middle among
+    those of like brightness is taken for the direct beam's, with a warning if it is not the
+    brightest; the center of a small one comes from the lattice that it forms with its neighbors,
+    see `napari_polmap.diffraction.separate_disks`.
     """
     pattern, use = _prepared(mean_pattern, bad_pixels)
     center, radius = _guess(pattern, use)
     factor = max(1, round(radius / _COARSE_RADIUS))
-    edge = coarse_edge(*bin_pixels(pattern, use, factor), Edge(*center, radius, 0.0).binned(factor))
-    return _measured(pattern, use, edge.binned(1 / factor), ellipse)
+    binned = bin_pixels(pattern, use, factor)
+    edge = coarse_edge(*binned, Edge(*center, radius, 0.0).binned(factor))
+    spots = find_spots(*binned, edge.radius)
+    rival = direct_beam(spots, edge, binned[0].shape)
+    if rival is not None:
+        edge = Edge(float(rival.center[0]), float(rival.center[1]), edge.radius, 0.0)
+    if len(spots) > 1:
+        edge = _alone(spots, edge, binned, coarse_edge)
+    edge = edge.binned(1 / factor)
+    spots = find_spots(pattern, use, edge.radius) if edge.radius < _SMALL_RADIUS else []
+    disk = _alone(
+        spots,
+        edge,
+        (pattern, use),
+        lambda values, own, start: _measured(values, own, start, ellipse),
+    )
+    if len(spots) > 1 and disk.ellipse is None:
+        disk = _among_neighbors(pattern, use, spots, disk)
+    if rival is not None:
+        disk = replace(disk, warnings=(*disk.warnings, _DOUBTFUL))
+    return disk
 
 
 def follow_disk(pattern: npt.ArrayLike, disk: Disk, bad_pixels: Bools | None = None) -> Disk:
@@ -193,6 +237,31 @@ def _measured(
     return disk
 
 
+def _alone(
+    spots: list[Spot],
+    edge: Edge,
+    pattern: tuple[Floats, Bools],
+    fit: Callable[[Floats, Bools, Edge], T],
+) -> T:
+    """What a fit finds in the pixels nearer to a disk than to others; if nothing, in all."""
+    values, use = pattern
+    own = territory(spots, np.array([edge.center_y, edge.center_x]), use)
+    try:
+        return fit(values, own, replace(edge))
+    except CalibrationError:
+        return fit(values, use, edge)
+
+
+def _among_neighbors(pattern: Floats, use: Bools, spots: list[Spot], disk: Disk) -> Disk:
+    """A small disk with the center that the lattice of it and its neighbors has."""
+    alone = Edge(*disk.center_px, disk.radius_px, max(disk.blur_px, 0.4))
+    edge = on_lattice(pattern, use, spots, alone)
+    if edge is None:
+        return disk
+    radius = edge.radius + min(_ROUNDING_PX, 0.005 * edge.radius)
+    return replace(disk, center_px=(edge.center_y, edge.center_x), radius_px=radius)
+
+
 def _axes(fitted: FittedEdge) -> tuple[tuple[float, float], float]:
     """Ratio and angle of the ellipse's axes, and the ratio's standard error."""
     along, across = fitted.edge.stretch
@@ -209,7 +278,9 @@ def _outliers(pattern: Floats, use: Bools) -> Bools:
     departure = np.abs(pattern - around)
     order = np.argsort(around, axis=None)
     outlier = np.zeros(pattern.size, bool)
-    level = 0.5 * float(np.percentile(around[use], 99) - np.percentile(around[use], 1))
+    # Of a small disk (nanobeam) less than a hundredth of the pixels is bright.
+    share = min(1.0, 100 * _SMALLEST_AREA / around[use].size)
+    level = 0.5 * float(np.percentile(around[use], 100 - share) - np.percentile(around[use], 1))
     # Noise grows with the intensity, and edges vary more than areas: like is compared with like.
     for group in np.array_split(order, 12):
         typical = np.median(departure.ravel()[group])
@@ -253,7 +324,11 @@ def _guess(pattern: Floats, use: Bools) -> tuple[tuple[float, float], float]:
         if roundness > 0.8 and score > best:
             best, found = score, (center_y, center_x, radius)
     if found is None or best < 0.1:
-        raise no_disk("no round bright area")
+        # Disks that nearly touch and are alike run together at any threshold.
+        clearest = largest_spot(coarse, known)
+        if clearest is None:
+            raise no_disk("no round bright area")
+        found = (*clearest[0], clearest[1])
     center = ((found[0] + 0.5) * factor - 0.5, (found[1] + 0.5) * factor - 0.5)
     return center, found[2] * factor
 
