@@ -12,7 +12,7 @@ import numpy as np
 from napari_polmap.classifiers.card import card_of, conditions_of, validation_figures
 from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.classifiers.ensemble import Ensemble
-from napari_polmap.classifiers.models import Model
+from napari_polmap.classifiers.models import DEFAULT_MODEL, Model
 from napari_polmap.classifiers.models.features import Floats
 from napari_polmap.classifiers.probabilities import (
     ProbabilityCalibration,
@@ -32,7 +32,7 @@ from napari_polmap.steps import finish
 
 def train(
     dataset: LabelledDataset | str | Path,
-    model: str | Sequence[str] = "pca-lda",
+    model: str | Sequence[str] = DEFAULT_MODEL,
     *,
     progress: Callable[[TrainingProgress], object] | None = None,
     **options: Any,
@@ -53,7 +53,7 @@ def train(
 
 def iter_train(
     dataset: LabelledDataset | str | Path,
-    model: str | Sequence[str] = "pca-lda",
+    model: str | Sequence[str] = DEFAULT_MODEL,
     *,
     objective: str = "classification",
     preset: str = "robust",

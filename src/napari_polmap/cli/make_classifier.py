@@ -94,7 +94,7 @@ def make_classifier(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="MODEL", help="What is trained.")] = "pca-lda",
+    model: Annotated[str, typer.Option(metavar="MODEL", help="What is trained.")] = "parity",
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say what it costs and end.")
     ] = False,

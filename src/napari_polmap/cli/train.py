@@ -54,8 +54,8 @@ def train(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="pca-knn, pca-lda, cnn, resnet18, resnet50, vgg11, vgg16, ...; given several "
-            "times: an ensemble.  [dim]\\[default: pca-lda][/dim]",
+            help="pca-knn, pca-lda, parity, cnn, resnet18, resnet50, vgg11, vgg16; given several "
+            "times: an ensemble.  [dim]\\[default: parity][/dim]",
             show_default=False,
         ),
     ] = None,
@@ -158,6 +158,7 @@ def train(
         _check_out(checkpoint)
     from dataclasses import replace
 
+    from napari_polmap.classifiers.models import DEFAULT_MODEL
     from napari_polmap.classifiers.recipes import preset_of, read_recipe
 
     chosen = preset_of(preset or "robust") if recipe is None else read_recipe(recipe, preset)
@@ -167,7 +168,7 @@ def train(
     trained, stopped = _run(
         dataset,
         checkpoint=checkpoint,
-        model=model or "pca-lda",
+        model=model or DEFAULT_MODEL,
         objective=objective,
         preset=_told(preset, recipe),
         recipe=chosen,

@@ -21,6 +21,7 @@ from napari_polmap.classifiers import (
     save_classifier,
 )
 from napari_polmap.classifiers.library import check_name
+from napari_polmap.classifiers.models import DEFAULT_MODEL
 from napari_polmap.classifiers.recipes import Recipe
 from napari_polmap.errors import MapError
 from napari_polmap.io.datasets import load_dataset
@@ -48,7 +49,7 @@ Step = TypeVar("Step")
 Result = TypeVar("Result")
 _SEED = 0
 # Seconds on one core: to train on principal components, for each scan of that, and to test on one.
-_FIT_S = 30.0
+_FIT_S = 240.0
 _TRAIN_S = 0.01
 _TEST_S = 0.04
 
@@ -107,7 +108,7 @@ def iter_make_classifier(
     folder: str | Path,
     *,
     name: str | None = None,
-    model: str = "pca-lda",
+    model: str = DEFAULT_MODEL,
     jobs: int = 1,
     device: str = "auto",
     memory_mb: float = MEMORY_MB,

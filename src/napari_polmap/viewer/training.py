@@ -11,7 +11,7 @@ from typing import Any
 from napari_polmap.classifiers import Recipe, list_classifiers, read_recipe
 from napari_polmap.classifiers.card import conditions_of
 from napari_polmap.classifiers.library import check_name, user_folder
-from napari_polmap.classifiers.models import OBJECTIVES, model_class
+from napari_polmap.classifiers.models import DEFAULT_MODEL, OBJECTIVES, model_class
 from napari_polmap.classifiers.recipes import learns_by_epochs, preset_of
 from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import ClassifierError, DatasetError
@@ -51,7 +51,7 @@ class Choices:
 
     dataset: str
     name: str
-    model: str = "pca-lda"
+    model: str = DEFAULT_MODEL
     objective: str = "classification"
     preset: str = "robust"
     recipe_file: str | None = None

@@ -8,7 +8,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
-from napari_polmap.classifiers.models import MODELS, OBJECTIVES
+from napari_polmap.classifiers.models import DEFAULT_MODEL, MODELS, OBJECTIVES
 from napari_polmap.classifiers.models.settings import DEVICES
 from napari_polmap.classifiers.recipes import PRESETS, learns_by_epochs
 from napari_polmap.errors import DatasetError
@@ -22,7 +22,6 @@ from napari_polmap.viewer.training import (
 )
 from napari_polmap.widgets.parts import Section, button, combo, show_dialog, wrapped
 
-_FIRST_MODEL = "pca-lda"
 _FROM_FILE = "From a file…"
 _TOML = "TOML files (*.toml)"
 _WEIGHTS = "Begin from weights…"
@@ -69,7 +68,7 @@ class ModelSection(Section):
     def _build(self) -> None:
         self.model = combo("What learns")
         self.model.addItems(list(MODELS))
-        self.model.setCurrentText(_FIRST_MODEL)
+        self.model.setCurrentText(DEFAULT_MODEL)
         self.about = wrapped()
         self.objective = combo("What a network learns to tell")
         self.objective.addItems(OBJECTIVES)

@@ -18,6 +18,7 @@ from napari_polmap.classifiers.models.settings import OBJECTIVES
 from napari_polmap.errors import ClassifierError
 
 __all__ = [
+    "DEFAULT_MODEL",
     "MODELS",
     "OBJECTIVES",
     "Augment",
@@ -35,6 +36,9 @@ MODELS: dict[str, type[Model]] = {
     model.kind: model for model in (PcaKnn, PcaLda, Parity, Cnn, ResNet18, ResNet50, Vgg11, Vgg16)
 }
 """Models by their names on the command line."""
+
+DEFAULT_MODEL = Parity.kind
+"""What is trained where no model is named."""
 
 
 def model_class(kind: str) -> type[Model]:
