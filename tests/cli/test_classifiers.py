@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+
+from napari_polmap.classifiers import read_classifier, save_classifier
 
 NAMES = ["RM", "RU", "MU", "LU", "LM", "LD", "MD", "RD"]
 
@@ -31,6 +34,17 @@ def test_list_for_people(polmap, classifier_file):
         lines = polmap("classifiers", *arguments).stdout.splitlines()
         assert lines[0].split()[:2] == ["name", "model"]
         assert any(line.startswith("synthetic") and line.endswith("user") for line in lines)
+
+
+def test_a_range_on_the_card_is_listed(polmap, classifier_file, tmp_path):
+    classifier = read_classifier(classifier_file)
+    card = {**classifier.card, "semi_angle_mrad": [1.0, 3.0]}
+    polmap(
+        "classifiers",
+        "add",
+        save_classifier(replace(classifier, card=card), tmp_path / "n.safetensors"),
+    )
+    assert "1 to 3 mrad" in polmap("classifiers").stdout
 
 
 def test_show_a_card(polmap, classifier_file):

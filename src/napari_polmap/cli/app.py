@@ -66,7 +66,8 @@ A scan, with axes (y, x, ky, kx), becomes a map: for each probe position the dir
 polarization, the confidence in it, and a defect score. Angles run counter-clockwise from +x \
 (right) on the displayed scan.
 
-Exit status: 0 on success, 1 on a failure (named in one line on stderr), 2 on bad arguments.
+Exit status: 0 on success, 1 on a failure (named in one line on stderr), 2 on bad arguments, \
+130 after Ctrl+C.
 """
 
 

@@ -133,8 +133,11 @@ def _about(classifier: Classifier) -> dict[str, Any]:
     }
 
 
-def _unit(value: float | None, unit: str) -> str:
-    return "any" if value is None else f"{value:g} {unit}"
+def _unit(value: float | list[float] | None, unit: str) -> str:
+    if value is None:
+        return "any"
+    ends = value if isinstance(value, list) else [value]
+    return f"{' to '.join(f'{end:g}' for end in ends)} {unit}"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
