@@ -3,8 +3,9 @@
     xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_docs_pictures.py [NAME ...]
 
 Writes docs/images/NAME.png for window, import-dialog, calibration (with calibration-rotation),
-virtual-imaging, simulate-dock and train-dock (by default all). Settings and what is kept of scans
-go to a temporary folder; for train-dock build/quick is simulated first, if it is not there.
+virtual-imaging, simulate-dock, make-classifier and train-dock (by default all). Settings and what
+is kept of scans go to a temporary folder; for train-dock build/quick is simulated first, if it is
+not there.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def window(target: Path) -> None:
             dock.controller.session.set_position((rows // 3, columns // 4))
 
         def save() -> None:
-            dock.scan_section.path.set_full(DEMO)  # without the folder
+            # Without the folders.
+            dock.scan_section.path.set_full(DEMO)
+            dock.run_section.target.set_full("Map: demo_knn.zarr")
             _save(viewer, target)
 
         return [dock.run_section.start, choose_position, lambda: None, save]
@@ -222,6 +225,34 @@ def simulate_dock(target: Path) -> None:
 
 
 _SIMULATED = "napari-polmap/simulations/BaTiO3-a-90-wall"
+_MADE = "napari-polmap/simulations/KNN-200-kV-24-mrad"
+
+
+def make_classifier(target: Path) -> None:
+    """What it takes to make a classifier for the demo scan."""
+    from napari_polmap.widgets.arrange import open_over
+
+    def draw(viewer: Any, dock: Any, _: Any) -> list[Callable[[], Any]]:
+        def show() -> None:
+            shown = open_over(viewer, "Simulate", dock)
+            opened.append(shown)
+            shown.make_section.header.setChecked(True)
+
+        def save() -> None:
+            section = opened[0].make_section
+            section.folder.set_full(f"~/Documents/{_MADE}")  # without the temporary folder
+            section.grab().save(str(target))
+
+        return [show, lambda: None, save]
+
+    def busy() -> bool:
+        if not opened:
+            return False
+        outlook = opened[0].make_section.outlook
+        return outlook is None or outlook.seconds is None
+
+    opened: list[Any] = []
+    _run(draw, busy)
 
 
 def train_dock(target: Path) -> None:
@@ -241,6 +272,7 @@ def train_dock(target: Path) -> None:
             shown = open_over(viewer, "Train", dock)
             opened.append(shown)
             shown.model_section.model.setCurrentText("cnn")
+            shown.model_section.most.setValue(3000)
             shown.model_section.name.setText("knn-quick-cnn")
             shown.take_dataset(dataset)
 
@@ -314,6 +346,7 @@ _PICTURES: dict[str, Callable[[Path], None]] = {
     "calibration": calibration,
     "virtual-imaging": virtual_imaging,
     "simulate-dock": simulate_dock,
+    "make-classifier": make_classifier,
     "train-dock": train_dock,
 }
 
