@@ -160,4 +160,4 @@ QUICK = Recipe(
 
 def train_quick(folder: Path) -> Classifier:
     """A real classifier for these scans."""
-    return train(write_dataset(folder), recipe=QUICK, seed=1, name="synthetic")
+    return train(write_dataset(folder), "pca-lda", recipe=QUICK, seed=1, name="synthetic")

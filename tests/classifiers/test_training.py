@@ -36,7 +36,8 @@ def _accuracy(trained: Classifier) -> float:
 def test_same_seed_same_file(dataset: Path, tmp_path: Path) -> None:
     files = [
         save_classifier(
-            train(dataset, recipe=QUICK, seed=seed, name="twin"), tmp_path / f"{k}.safetensors"
+            train(dataset, "pca-lda", recipe=QUICK, seed=seed, name="twin"),
+            tmp_path / f"{k}.safetensors",
         ).read_bytes()
         for k, seed in enumerate((4, 4, 5))
     ]
@@ -114,7 +115,9 @@ def test_ensembles_speak_together(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_isotonic_calibration_keeps_the_figures(dataset: Path) -> None:
-    trained = train(dataset, recipe=dataclasses.replace(QUICK, calibration="isotonic"), seed=1)
+    trained = train(
+        dataset, "pca-lda", recipe=dataclasses.replace(QUICK, calibration="isotonic"), seed=1
+    )
     assert trained.calibration.knots
     assert trained.card["validation"]["ece"] < 0.15
 
@@ -133,7 +136,7 @@ def test_paper_recipe_on_single_patterns(tmp_path: Path) -> None:
 
 
 def test_progress_counts_to_the_end(dataset: Path) -> None:
-    steps = list(iter_train(dataset, recipe=QUICK))
+    steps = list(iter_train(dataset, "pca-lda", recipe=QUICK))
     assert [s.done for s in steps] == sorted(s.done for s in steps)
     assert steps[-1].done < steps[-1].total == steps[0].total
     assert steps[0].message == "reading scan 1 of 32"
@@ -141,7 +144,7 @@ def test_progress_counts_to_the_end(dataset: Path) -> None:
 
 def test_stopped_while_reading_there_is_nothing_to_keep(dataset: Path) -> None:
     with pytest.raises(TrainingStoppedError, match="after 0 of 32 scans"):
-        train(dataset, recipe=QUICK, stop=lambda: True)
+        train(dataset, "pca-lda", recipe=QUICK, stop=lambda: True)
 
 
 def test_stopped_later_it_keeps_the_best_so_far(dataset: Path) -> None:
@@ -161,7 +164,7 @@ def test_stopped_later_it_keeps_the_best_so_far(dataset: Path) -> None:
         if "fold 1" in str(step):
             stopping.append(True)
 
-    trained = train(dataset, recipe=QUICK, stop=lambda: bool(stopping), progress=folded)
+    trained = train(dataset, "pca-lda", recipe=QUICK, stop=lambda: bool(stopping), progress=folded)
     assert _accuracy(trained) >= 0.75
     assert trained.card["validation"]["n"] == 48  # one fold of two
 
@@ -198,7 +201,7 @@ def test_label_images_are_learned_from(tmp_path: Path) -> None:
     toml = tmp_path / "walls.toml"
     toml.write_text("\n".join(lines) + "\n")
     narrow = dataclasses.replace(QUICK.sampling, per_scan=80, width_cells=(0.9, 1.1))
-    trained = train(toml, recipe=dataclasses.replace(QUICK, sampling=narrow))
+    trained = train(toml, "pca-lda", recipe=dataclasses.replace(QUICK, sampling=narrow))
     assert trained.card["validation"]["accuracy"] > 0.85
     assert trained.card["patterns"]["drawn"] == 240
 
@@ -209,11 +212,11 @@ def test_unknown_model_and_what_networks_alone_take(dataset: Path) -> None:
     with pytest.raises(DatasetError, match="objective 'prototype' is for networks"):
         train(dataset, "pca-lda", objective="prototype")
     with pytest.raises(DatasetError, match="no field 'epochs'"):
-        train(dataset, recipe=dataclasses.replace(QUICK, settings={"epochs": 3}))
+        train(dataset, "pca-lda", recipe=dataclasses.replace(QUICK, settings={"epochs": 3}))
 
 
 def test_one_group_is_parted_and_the_card_says_so(tmp_path: Path) -> None:
-    trained = train(write_dataset(tmp_path / "one", groups=1), recipe=QUICK)
+    trained = train(write_dataset(tmp_path / "one", groups=1), "pca-lda", recipe=QUICK)
     assert trained.card["validation"]["split"] == "positions"
 
 
@@ -221,4 +224,4 @@ def test_direction_without_a_scan(dataset: Path) -> None:
     content = load_dataset(dataset)
     fewer = tuple(s for s in content.scans if s.direction != ("RU",))
     with pytest.raises(DatasetError, match="no scan of RU"):
-        train(dataclasses.replace(content, scans=fewer), recipe=QUICK)
+        train(dataclasses.replace(content, scans=fewer), "pca-lda", recipe=QUICK)

@@ -16,7 +16,7 @@ from tests.mapping.made import few_patterns
 
 pytest.importorskip("abtem")
 
-QUICK = ("--thickness", "1,1", "--specimens", "2,1", "--jobs", "1")
+QUICK = ("--thickness", "1,1", "--specimens", "2,1", "--jobs", "1", "--model", "pca-lda")
 
 
 def test_a_classifier_is_made_and_the_scan_classified(

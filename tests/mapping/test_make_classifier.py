@@ -39,6 +39,7 @@ def make(folder: Path, **options: Any) -> tuple[Made, list[MakeProgress]]:
     steps: list[MakeProgress] = []
     scan = make_scan()
     values = options.pop("values", None) or tiny_values(scan)
+    options.setdefault("model", "pca-lda")
     return finish(iter_make_classifier(scan, values, folder, **options), steps.append), steps
 
 
@@ -123,7 +124,7 @@ def stop_in(stage: str, steps: Generator[MakeProgress, None, Made], done: int = 
 def test_it_goes_on_after_a_cancel_in_each_stage(stage: str, tmp_path: Path) -> None:
     scan = make_scan()
     values = tiny_values(scan)
-    steps = iter_make_classifier(scan, values, tmp_path / "out", name="cut")
+    steps = iter_make_classifier(scan, values, tmp_path / "out", name="cut", model="pca-lda")
     stop_in(stage, steps, 16 if stage == "simulate" else 1 if stage == "classify" else 0)
     files = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.npy")}
     assert len(files) >= 2
