@@ -1,10 +1,10 @@
 """How well the bright-field disk is found in mean patterns of simulated specimens.
 
-Every sixteenth scan of a training set of examples/knn_default.toml, its beam moved by whole
+Every sixteenth scan of a training set of examples/knn_training.toml, its beam moved by whole
 pixels, as it is, with counting noise, and binned to coarser detectors. Errors of center (ky, kx)
 and radius in percent of the true radius.
 
-    python benchmarks/disk.py --data build/training/train.toml
+    python benchmarks/disk.py --data build/knn-200kv/train.toml
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def binned(pattern: np.ndarray, factor: int, shift: np.ndarray) -> tuple[np.ndar
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description="Accuracy of the bright-field disk.")
-    parser.add_argument("--data", type=Path, default=Path("build/training/train.toml"))
+    parser.add_argument("--data", type=Path, default=Path("build/knn-200kv/train.toml"))
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     scans = load_dataset(options.data).scans[::16]

@@ -1,8 +1,8 @@
 """The bright-field disk, measured on simulated and experimental mean patterns.
 
 ``tests/data/disk_means.npz`` holds the mean patterns of 16 abTEM specimens of (K,Na)NbO3 (200 kV,
-24 mrad, 10 to 50 nm thick, tilted by 1 to 3 mrad; made by examples/knn_default.toml) with
-their true radius; the center is the middle pixel.
+24 mrad, 10 to 50 nm thick, tilted by 1 to 3 mrad; single cells as examples/knn_training.toml
+makes them) with their true radius; the center is the middle pixel.
 """
 
 from __future__ import annotations
