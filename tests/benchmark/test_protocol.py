@@ -81,6 +81,17 @@ def test_data_beside_the_benchmark_take_their_scans_from_the_folder(tmp_path: Pa
     assert benchmark.tests[0].data.root is None
 
 
+def test_scans_of_one_name_are_rows_by_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    scans = [f'[[scan]]\npath = "{path}"\ndirection = "RU"\n' for path in ("a/RU.npy", "b/RU.npy")]
+    (tmp_path / "data" / "wall.toml").write_text('directions = ["RU"]\n' + "".join(scans))
+    benchmark = read_benchmark(write(tmp_path, WHOLE + "scans = true\n"))
+    assert [(test.name, test.scan) for test in benchmark.tests[1:]] == [
+        ("a/RU.npy", 0),
+        ("b/RU.npy", 1),
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -98,6 +109,7 @@ def test_data_beside_the_benchmark_take_their_scans_from_the_folder(tmp_path: Pa
             'models = "pca-lda"',
             "pca-lda-classification-robust is there twice",
         ),
+        ('data = "wall.toml"', 'data = "wall.toml"\nroot = "x"', "no field `root`"),
         ("name = ", "name == ", "is not a TOML file"),
     ],
 )

@@ -20,9 +20,9 @@ OBJECTIVES = ("classification", "regression", "prototype")
 DEVICES = ("auto", "cpu", "cuda")
 
 _TOP = ("name", "seeds", "recipe", "root", "train", "run", "test")
-_TRAIN = ("data", "root")
+_TRAIN = ("data",)
 _RUN = ("models", "objectives", "presets", "seeds", "device")
-_TEST = ("name", "data", "root", "scans", "select", "dose", "window", "force")
+_TEST = ("name", "data", "scans", "select", "dose", "window", "force")
 
 
 @dataclass(frozen=True)
@@ -306,9 +306,16 @@ class _Reader:
         if not test.get("scans", False) or not data.path.exists():
             return [found]
         # Each scan is a row of its own, and can be missing for itself.
+        scans = load_dataset(data.path, data.root).scans
+        names = [str(entry.conditions.get("label", entry.path.name)) for entry in scans]
         return [
-            replace(found, name=str(entry.conditions.get("label", entry.path.name)), scan=number)
-            for number, entry in enumerate(load_dataset(data.path, data.root).scans)
+            # Simulated scans have their specimen in the folder's name.
+            replace(
+                found,
+                name=name if names.count(name) == 1 else "/".join(entry.path.parts[-2:]),
+                scan=number,
+            )
+            for number, (entry, name) in enumerate(zip(scans, names, strict=True))
             if fits(entry.conditions, found.select)
         ]
 
