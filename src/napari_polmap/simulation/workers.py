@@ -113,7 +113,16 @@ def _begin(shared: Shared) -> None:
 def _begin_process(shared: Shared) -> None:
     # Ctrl+C reaches all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _begin(shared)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def this_worker() -> Shared:
