@@ -169,6 +169,24 @@ def test_stopped_later_it_keeps_the_best_so_far(dataset: Path) -> None:
     assert trained.card["validation"]["n"] == 48  # one fold of two
 
 
+@pytest.mark.parametrize("thousandths", [500, 800])
+def test_stopped_in_a_later_fold_it_keeps_what_has_learned(dataset: Path, thousandths: int) -> None:
+    """In the second of two folds, and in the fit to all that follows."""
+    settings = {"epochs": 20, "batch": 32, "odd": 10, "even": 6}
+    recipe = dataclasses.replace(QUICK, settings=settings)
+    reached: list[int] = []
+    trained = train(
+        dataset,
+        "parity",
+        recipe=recipe,
+        stop=lambda: bool(reached) and reached[-1] >= thousandths,
+        progress=lambda step: reached.append(step.done),
+    )
+    assert trained.card["training"]["stopped"]
+    assert trained.card["validation"]["accuracy"] >= 0.75
+    assert _accuracy(trained) >= 0.75
+
+
 def test_goes_on_from_a_checkpoint(dataset: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(CNN, settings={"epochs": 3, "batch": 16})
     whole = train(dataset, "cnn", recipe=recipe, name="a")

@@ -162,11 +162,15 @@ def iter_train(
     fits = 1 if job.stops_early else len(splits) + 1
     curves: list[Curves] = []
     for number, split in enumerate(splits):
-        if number and stop is not None and stop():
+        if number and _asked(stop):
             break
         part = samples.of(split.fit)
         steps = job.iter_fit(part, samples.of(split.early), _own(checkpoint, number, fits))
-        fitted = yield from run.fitting(steps, number, fits, curves)
+        latest = yield from run.fitting(steps, number, fits, curves)
+        if number and job.by_epochs and _asked(stop):
+            # The network of the fold before has learned to its end, this one has not.
+            break
+        fitted = latest
         unseen = samples.of(split.judged)
         if clean & split.judged:
             unseen = job.exposed(unseen, number)
@@ -174,16 +178,18 @@ def iter_train(
         reference = make_reference(fitted, *job.shown(part), recipe.preprocessing.size, rng)
         novelties.append(reference.novelty_seen(fitted, unseen.patterns))
         judged.append(unseen)
-    if not job.stops_early:
+    if not job.stops_early and not (job.by_epochs and _asked(stop)):
         steps = job.iter_fit(samples, None, checkpoint)
-        fitted = yield from run.fitting(steps, fits - 1, fits, curves)
-        reference = make_reference(fitted, *job.shown(samples), recipe.preprocessing.size, rng)
+        latest = yield from run.fitting(steps, fits - 1, fits, curves)
+        if not (job.by_epochs and _asked(stop)):
+            fitted = latest
+            reference = make_reference(fitted, *job.shown(samples), recipe.preprocessing.size, rng)
     assert fitted is not None
     yield run.at(0.99, "calibrating")
     unseen = TrainingSet.joined(judged)
     raw = np.concatenate(probabilities)
     calibration, threshold, figures = _calibrated(raw, unseen, dataset, recipe.calibration)
-    stopped = stop is not None and stop()
+    stopped = _asked(stop)
     scale = float(np.percentile(np.concatenate(novelties), 99))
     members = len(fitted.members) if isinstance(fitted, Ensemble) else 1
     card = card_of(
@@ -210,6 +216,10 @@ def iter_train(
         reference=replace(reference, novelty_scale=max(scale, 1e-6)),
         context=recipe.context,
     )
+
+
+def _asked(stop: Stop | None) -> bool:
+    return stop is not None and stop()
 
 
 def _own(checkpoint: Path | None, number: int, fits: int) -> Path | None:
