@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from napari_polmap.classifiers import load_classifier
 from napari_polmap.classifiers.models import FitProgress, model_class
 from napari_polmap.directions import DirectionSet
 from napari_polmap.steps import finish
@@ -51,21 +50,3 @@ def test_a_file_without_the_size_loads(disks: Callable, kind: str) -> None:
     assert again.settings() == model.settings()
     unseen, _ = disks(40, seed=2)
     np.testing.assert_array_equal(again.predict_proba(unseen), model.predict_proba(unseen))
-
-
-def test_the_bundled_classifier_says_what_it_always_said() -> None:
-    model = load_classifier("default").model
-    rng = np.random.default_rng(0)
-    patterns = (1 + 0.1 * rng.standard_normal((50, 32 * 32))).astype(np.float32)
-    # Of the first version of the file and of the model's class.
-    expected = [
-        0.0218238,
-        0.0067273,
-        0.0059220,
-        0.9595306,
-        0.0005572,
-        0.0033625,
-        0.0020532,
-        2.36e-5,
-    ]
-    np.testing.assert_allclose(model.predict_proba(patterns)[0], expected, rtol=2e-3)
