@@ -4,7 +4,7 @@ Ellipses on every 24th mean pattern of a training set, stretched along random ax
 demo scan and scans tiled from the training set's cells on a detector over which the beam wanders
 (each count split between pixels), and as they are; bad pixels in the same scans.
 
-    python benchmarks/detector.py --data build/training/train.toml
+    python benchmarks/detector.py --data build/knn-200kv/train.toml
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def bad_pixels(cells: dict[str, np.ndarray], rng: np.random.Generator) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Accuracy of ellipse, descan and bad pixels.")
-    parser.add_argument("--data", type=Path, default=Path("build/training/train.toml"))
+    parser.add_argument("--data", type=Path, default=Path("build/knn-200kv/train.toml"))
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     scans = load_dataset(options.data).scans

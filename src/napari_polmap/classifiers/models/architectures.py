@@ -61,10 +61,6 @@ class PatternNetwork(nn.Module):
     def prepare(self, patterns: Floats) -> None:
         """Choose before the first step what depends on the training patterns ``(n, f)``."""
 
-    def judge(self, components: Tensor) -> Tensor:
-        """Outputs of linear components, of networks that begin with these."""
-        raise NotImplementedError
-
     def maps(self, patterns: Tensor) -> Tensor:
         """Feature maps ``(n, channels, rows, columns)``."""
         raise NotImplementedError

@@ -69,16 +69,10 @@ class Inference:
 
     def predict_proba(self, patterns: Floats) -> Floats:
         """Probabilities ``(n, n_directions)`` of normalized patterns ``(n, size * size)``."""
-        return self._probabilities(torch.cat([*iter_outputs(self.module, patterns)]))
+        return self.probabilities_of(torch.cat([*iter_outputs(self.module, patterns)]))
 
-    def judge(self, components: Floats) -> Floats:
-        """Probabilities of linear components ``(n, k)``, see `PatternNetwork.judge`."""
-        rows = np.ascontiguousarray(components, np.float32)
-        with torch.inference_mode():
-            outputs = self.module.judge(tensor(rows).to(self.module.input_mean.device))
-        return self._probabilities(outputs)
-
-    def _probabilities(self, outputs: Tensor) -> Floats:
+    def probabilities_of(self, outputs: Tensor) -> Floats:
+        """Probabilities ``(n, n_directions)`` of the module's outputs."""
         with torch.inference_mode():
             likeness = self.objective.likeness(outputs, self.means)
             return probabilities(likeness, self.sharpness)

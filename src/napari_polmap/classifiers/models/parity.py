@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from napari_polmap.classifiers.models.base import Classes, FitProgress
+from napari_polmap.classifiers.models.base import FitProgress
 from napari_polmap.classifiers.models.features import Floats, PcaFeatures
 from napari_polmap.classifiers.models.network import Network
 from napari_polmap.classifiers.symmetries import symmetries
 
 if TYPE_CHECKING:
     from napari_polmap.classifiers.models.architectures import PatternNetwork
+    from napari_polmap.classifiers.models.parity_network import ParityNetwork
 
 _CHUNK = 4096
 _LEAST = 1e-9
@@ -54,7 +55,7 @@ class Parity(Network):
     batch: int = 512
     learning_rate: float = 1e-3
     schedule: str = "one-cycle"
-    _moves: list[tuple[Floats, Classes]] = field(
+    _moves: list[tuple[Any, ...]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
     kind = "parity"
@@ -98,37 +99,58 @@ class Parity(Network):
 
     def predict_components(self, components: Floats) -> Floats:
         """Probabilities from the components ``(n, k)`` of `features`."""
-        at_work, moves = self.at_work(), self._operations()
+        moves = self._operations()
         parts = [np.zeros((0, len(self.directions)), np.float32)]
         for start in range(0, len(components), _CHUNK):
             chunk = components[start : start + _CHUNK]
             logarithms = np.zeros((len(chunk), len(self.directions)), np.float32)
-            for matrix, classes in moves:
-                seen = at_work.judge(chunk @ matrix.T)
-                logarithms += np.log(np.maximum(seen, _LEAST))[:, classes] / len(moves)
+            count = 0
+            for matrix, *classes in moves:
+                for seen, where in zip(self._judged(chunk @ matrix.T), classes, strict=False):
+                    logarithms += np.log(np.maximum(seen, _LEAST))[:, where]
+                    count += 1
+            logarithms /= count
             likely = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
             parts.append(likely / likely.sum(axis=1, keepdims=True))
         return np.concatenate(parts)
+
+    def _judged(self, components: Floats) -> tuple[Floats, Floats]:
+        """What the network says of patterns as they are, and of these turned by half a turn."""
+        import torch
+
+        at_work = self.at_work()
+        rows = torch.from_numpy(np.ascontiguousarray(components, np.float32))
+        with torch.inference_mode():
+            module = cast("ParityNetwork", at_work.module)
+            odd, even = module.halves(rows.to(module.input_mean.device))
+        return at_work.probabilities_of(even + odd), at_work.probabilities_of(even - odd)
 
     def iter_fit(self, *arguments: Any, **options: Any) -> Generator[FitProgress, None, Parity]:
         """`fit` step by step; see `Model.iter_fit`."""
         self._moves = []
         return (yield from super().iter_fit(*arguments, **options))
 
-    def _operations(self) -> list[tuple[Floats, Classes]]:
-        """What each operation of the square does to the components, and to the classes."""
+    def _operations(self) -> list[tuple[Any, ...]]:
+        """What the square's operations do to the components, and to the classes.
+
+        Each with the classes under the same operation and half a turn, where that is one, too: the
+        network need not be asked again for it.
+        """
         if self._moves:
             return self._moves
         basis = self.arrays_["network.basis"]
         back = basis.T / np.sum(basis**2, axis=1)
         places = np.arange(self.size**2).reshape(1, self.size, self.size)
-        moves = []
-        for operation in symmetries(self.directions):
+        found = {(move.mirrored, move.turns): move for move in symmetries(self.directions)}
+        for (mirrored, turns), move in found.items():
+            half_turned = found.get((mirrored, (turns + 2) % 4))
+            if half_turned is not None and turns >= 2:
+                continue
             moved = np.empty_like(basis)
-            moved[:, operation.patterns(places).ravel()] = basis
-            moves.append((moved @ back, operation.classes))
-        self._moves = moves
-        return moves
+            moved[:, move.patterns(places).ravel()] = basis
+            classes = [one.classes for one in (move, half_turned) if one is not None]
+            self._moves.append((moved @ back, *classes))
+        return self._moves
 
     def settings(self) -> dict[str, Any]:
         """Plain values for the classifier's file."""

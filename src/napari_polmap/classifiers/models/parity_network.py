@@ -94,17 +94,21 @@ class ParityNetwork(PatternNetwork):
 
     def forward(self, patterns: Tensor) -> Tensor:
         """Outputs ``(n, outputs)`` of normalized patterns ``(n, 1, size, size)``."""
-        return self.judge(patterns.flatten(1) @ self.basis.T - self.offset)
+        odd, even = self.halves(patterns.flatten(1) @ self.basis.T - self.offset)
+        return even + odd
 
-    def judge(self, components: Tensor) -> Tensor:
-        """Outputs ``(n, outputs)`` of components ``(n, components)``."""
+    def halves(self, components: Tensor) -> tuple[Tensor, Tensor]:
+        """Odd and even half of the outputs ``(n, outputs)`` of components ``(n, components)``.
+
+        Their sum is what the network says of a pattern, even minus odd of the pattern turned by
+        half a turn.
+        """
         odd, even = components[:, : self.n_odd], components[:, self.n_odd :]
         stream = self.first(odd) * (1 + self.gate(even))
         for mix, gate in zip(self.mixes, self.gates, strict=True):
             update = torch.tanh(mix(stream)) * (1 + gate(_evened(stream, even)))
             stream = stream + self.drop(update)
-        outputs: Tensor = self.odd_output(stream) + self.even_output(_evened(stream, even))
-        return outputs
+        return self.odd_output(stream), self.even_output(_evened(stream, even))
 
 
 def _mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
