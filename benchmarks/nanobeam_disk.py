@@ -95,6 +95,7 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     saved: dict[str, list[np.ndarray]] = {"pattern": [], "center_px": [], "radius_px": []}
+    saved["size"] = []
     for semi_angle in SEMI_ANGLES_MRAD:
         cases: dict[tuple[int, float | None], list[np.ndarray | None]] = {}
         for tilt in TILTS_MRAD:
@@ -114,6 +115,7 @@ def main() -> None:
                     if (semi_angle, tilt, thickness, factor) in SAVED:
                         counts = rng.poisson(coarse * 1e6)
                         saved["pattern"].append(np.pad(counts, (0, 345 - len(counts))))
+                        saved["size"].append(np.array(len(counts)))
                         saved["center_px"].append(center)
                         saved["radius_px"].append(np.array(radius / factor))
                     for counts in (None, 1e5):
@@ -141,6 +143,7 @@ def main() -> None:
         np.savez_compressed(
             options.save,
             pattern=np.array(saved["pattern"]).astype(np.uint16),
+            size=np.array(saved["size"]),
             center_px=np.array(saved["center_px"]),
             radius_px=np.array(saved["radius_px"]),
         )

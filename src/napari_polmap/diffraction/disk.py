@@ -22,9 +22,9 @@ from napari_polmap.diffraction.disk_edge import (
 )
 from napari_polmap.diffraction.separate_disks import (
     Spot,
+    clearest_disk,
     direct_beam,
     find_spots,
-    largest_spot,
     on_lattice,
     territory,
 )
@@ -143,9 +143,9 @@ def measure_disk(
     binned = bin_pixels(pattern, use, factor)
     edge = coarse_edge(*binned, Edge(*center, radius, 0.0).binned(factor))
     spots = find_spots(*binned, edge.radius)
-    rival = direct_beam(spots, edge, binned[0].shape)
-    if rival is not None:
-        edge = Edge(float(rival.center[0]), float(rival.center[1]), edge.radius, 0.0)
+    beam, doubtful = direct_beam(spots, edge, binned[0].shape)
+    if beam is not None and np.hypot(*(beam.center - [edge.center_y, edge.center_x])) > edge.radius:
+        edge = Edge(float(beam.center[0]), float(beam.center[1]), edge.radius, 0.0)
     if len(spots) > 1:
         edge = _alone(spots, edge, binned, coarse_edge)
     edge = edge.binned(1 / factor)
@@ -158,7 +158,7 @@ def measure_disk(
     )
     if len(spots) > 1 and disk.ellipse is None:
         disk = _among_neighbors(pattern, use, spots, disk)
-    if rival is not None:
+    if doubtful:
         disk = replace(disk, warnings=(*disk.warnings, _DOUBTFUL))
     return disk
 
@@ -325,7 +325,7 @@ def _guess(pattern: Floats, use: Bools) -> tuple[tuple[float, float], float]:
             best, found = score, (center_y, center_x, radius)
     if found is None or best < 0.1:
         # Disks that nearly touch and are alike run together at any threshold.
-        clearest = largest_spot(coarse, known)
+        clearest = clearest_disk(coarse, known)
         if clearest is None:
             raise no_disk("no round bright area")
         found = (*clearest[0], clearest[1])

@@ -83,6 +83,7 @@ def _with_disk(scan: Scan, warnings: list[str]) -> Calibration:
             return scan.calibration
         warnings.append("The pattern's center is taken from the zero of the file's detector axes.")
         return scan.calibration.filled("file", center_px=(float(hint[0]), float(hint[1])))
+    warnings += disk.warnings
     values: dict[str, Any] = {"center_px": disk.center_px, "radius_px": disk.radius_px}
     return scan.calibration.filled("measured", **values)
 

@@ -17,6 +17,8 @@ from napari_polmap.errors import CalibrationError
 
 _RIVAL = 0.4
 """A disk nearer to the middle of the detector, and this bright at least, is the direct beam's."""
+_ALIKE = 0.8
+"""Of the direct beam's brightness: it is doubtful where another disk has as much."""
 _FAINTEST, _MOST = 0.04, 21
 """Disks of a lattice: brightness relative to the brightest, and how many at most."""
 _FEWEST = 5
@@ -58,8 +60,8 @@ def find_spots(pattern: Floats, use: Bools, radius: float) -> list[Spot]:
     from scipy import ndimage
 
     inside, around = _means(pattern, use, radius)
-    gain = inside - around
-    distinct = gain > np.maximum(_LEAST_CONTRAST * inside, _FAINTEST * gain.max())
+    gain = np.nan_to_num(inside - around)
+    distinct = gain > np.maximum(_LEAST_CONTRAST * np.nan_to_num(inside), _FAINTEST * gain.max())
     size = 2 * int(0.9 * radius) + 1
     peak = (ndimage.maximum_filter(gain, size) == gain) & distinct & (gain > 0)
     places = np.argwhere(peak)
@@ -79,51 +81,72 @@ def _summit(gain: Floats, place: npt.NDArray[np.intp]) -> Floats:
     return found
 
 
-def largest_spot(pattern: Floats, use: Bools) -> tuple[tuple[float, float], float] | None:
+def clearest_disk(pattern: Floats, use: Bools) -> tuple[tuple[float, float], float] | None:
     """Center and radius of the clearest disk, where brightness alone parts none from the others.
 
-    Over radii, the disk whose mean stands out most from the ring around it, by area.
+    Over radii, the disk that stands out most from the ring around it, by the length of its edge;
+    ``None`` unless it and its neighbors form a lattice, as noise does not.
     """
-    best: tuple[float, Spot, float] | None = None
+    best: tuple[float, list[Spot], float] | None = None
     for radius in np.geomspace(3, min(pattern.shape) / 5, 16):
         spots = find_spots(pattern, use, float(radius))
-        # The edge's jump times its length: of disks cut short or filled partly both are less.
         if spots and (best is None or spots[0].brightness * radius > best[0]):
-            best = spots[0].brightness * radius, spots[0], float(radius)
+            best = spots[0].brightness * radius, spots, float(radius)
     if best is None:
         return None
-    return (float(best[1].center[0]), float(best[1].center[1])), best[2]
+    _, spots, radius = best
+    center = float(spots[0].center[0]), float(spots[0].center[1])
+    found = on_lattice(pattern, use, spots, Edge(*center, radius, 0.1 * radius))
+    return None if found is None else (center, found.radius)
 
 
-def direct_beam(spots: list[Spot], edge: Edge, shape: tuple[int, ...]) -> Spot | None:
-    """A disk that is more likely the direct beam's than that of `edge`; ``None`` if there is none.
+def direct_beam(spots: list[Spot], edge: Edge, shape: tuple[int, ...]) -> tuple[Spot | None, bool]:
+    """The disk that is most likely the direct beam's, and whether that is doubtful.
 
     A thick tilted crystal may send more electrons into a diffracted beam than it leaves in the
-    direct one. Among disks of like brightness the one nearest to the detector's middle is taken.
+    direct one. Among disks of like brightness the one nearest to the detector's middle is taken;
+    it is doubtful where another one is as bright.
+
+    Parameters
+    ----------
+    spots : list of Spot
+        From `find_spots`.
+    edge : Edge
+        The clearest disk's.
+    shape : (int, int)
+        Of the detector.
     """
     middle = (np.array(shape) - 1) / 2
     own = np.array([edge.center_y, edge.center_x])
-    mine = [s for s in spots if np.hypot(*(s.center - own)) < edge.radius]
-    if not mine:
-        return None
-    rivals = [s for s in spots if s.brightness > _RIVAL * mine[0].brightness]
-    nearest = min(rivals, key=lambda s: float(np.hypot(*(s.center - middle))), default=mine[0])
-    return None if nearest is mine[0] else nearest
+    mine = next((s for s in spots if np.hypot(*(s.center - own)) < edge.radius), None)
+    if mine is None:
+        return None, False
+    rivals = [s for s in spots if s.brightness > _RIVAL * mine.brightness]
+    beam = min(rivals, key=lambda s: float(np.hypot(*(s.center - middle))))
+    return beam, any(s.brightness > _ALIKE * beam.brightness for s in spots if s is not beam)
 
 
-def territory(spots: list[Spot], own: Floats, use: Bools) -> Bools:
-    """Pixels that count and lie nearer to `own` than to the other spots.
+def territories(spots: list[Spot], shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
+    """Index of the nearest spot for each pixel.
 
-    Disks that nearly touch would otherwise lie in the ring in which the edge is fitted.
+    Disks that nearly touch would lie in the ring in which the edge of one is fitted; it is fitted
+    in the pixels nearest to it.
     """
     from scipy.spatial import cKDTree
 
+    centers = np.array([spot.center for spot in spots]).reshape(-1, 2)
+    if len(centers) < 2:
+        return np.zeros(shape, np.intp)
+    _, nearest = cKDTree(centers).query(np.indices(shape).reshape(2, -1).T)
+    return np.asarray(nearest, np.intp).reshape(shape)
+
+
+def territory(spots: list[Spot], own: Floats, use: Bools) -> Bools:
+    """Pixels that count and lie nearer to the spot at `own` than to the others."""
     if len(spots) < 2:
         return use
-    centers = np.array([spot.center for spot in spots])
-    mine = int(np.argmin(np.hypot(*(centers - own).T)))
-    _, nearest = cKDTree(centers).query(np.indices(use.shape).reshape(2, -1).T)
-    return np.asarray(use & (nearest == mine).reshape(use.shape))
+    mine = int(np.argmin([np.hypot(*(spot.center - own)) for spot in spots]))
+    return np.asarray(use & (territories(spots, use.shape) == mine))
 
 
 def on_lattice(pattern: Floats, use: Bools, spots: list[Spot], edge: Edge) -> Edge | None:
@@ -143,15 +166,21 @@ def on_lattice(pattern: Floats, use: Bools, spots: list[Spot], edge: Edge) -> Ed
         ``None`` where too few disks lie on a lattice.
     """
     fitted, weights = [], []
-    for spot in spots[:_MOST]:
-        start = Edge(float(spot.center[0]), float(spot.center[1]), edge.radius, edge.width)
+    nearest = territories(spots, pattern.shape)
+    reach = 1.6 * edge.radius + 4
+    for number, spot in enumerate(spots[:_MOST]):
+        corner = np.maximum(spot.center - reach, 0).astype(int)
+        end = (spot.center + reach).astype(int) + 1
+        box = slice(corner[0], end[0]), slice(corner[1], end[1])
+        inside, mine = pattern[box], use[box] & (nearest[box] == number)
+        row, column = (float(place) for place in spot.center - corner)
+        start = Edge(row, column, edge.radius, edge.width)
         try:
-            mine = territory(spots, spot.center, use)
-            found = fine_edge(pattern, mine, coarse_edge(pattern, mine, start), ellipse=False).edge
+            found = fine_edge(inside, mine, coarse_edge(inside, mine, start), ellipse=False).edge
         except CalibrationError:
             continue
         if abs(found.radius / edge.radius - 1) < _OFF_LATTICE:
-            fitted.append([found.center_y, found.center_x, found.radius])
+            fitted.append([found.center_y + corner[0], found.center_x + corner[1], found.radius])
             weights.append(spot.brightness)
     if len(fitted) < _FEWEST:
         return None
@@ -193,7 +222,7 @@ def _origin(
 
 
 def _means(pattern: Floats, use: Bools, radius: float) -> tuple[Floats, Floats]:
-    """Mean within a disk and within the ring around it, at every pixel; zero near the borders."""
+    """Mean within a disk and within the ring around it, at every pixel; NaN near the borders."""
     from scipy.signal import fftconvolve
 
     reach = int(np.ceil(1.3 * radius)) + 1
@@ -208,5 +237,5 @@ def _means(pattern: Floats, use: Bools, radius: float) -> tuple[Floats, Floats]:
         share = fftconvolve(counted, kernel, mode="same")
         # At the detector's border only disks that lie on it for the most part.
         known = share > 0.7 * kernel.sum()
-        found.append(np.where(known, total / np.maximum(share, 1e-9), 0.0))
+        found.append(np.where(known, total / np.maximum(share, 1e-9), np.nan))
     return found[0], found[1]
