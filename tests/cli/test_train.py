@@ -25,6 +25,8 @@ folds = 2
 odd = 10
 even = 6
 products = 2
+[model.parity]
+epochs = 3
 [model.cnn]
 epochs = 400
 batch = 16
@@ -54,7 +56,7 @@ def test_a_classifier_and_its_figures(
     assert "Trained in" in result.stderr
     trained = read_classifier(out)
     assert (trained.name, trained.model.kind, trained.card["preset"]) == (
-        "mine", "pca-lda", "small",
+        "mine", "parity", "small",
     )  # fmt: skip
     again = polmap(
         "train", data, "--recipe", recipe, "-o", tmp_path / "two.safetensors", "--json",
@@ -74,7 +76,7 @@ def test_bad_choices_are_told_in_one_line(
     for arguments, told in (
         ((data, "-o", out, "--preset", "best"), "choose robust or paper"),
         ((data, "-o", out, "--model", "cnm"), "There is no model 'cnm'"),
-        ((data, "-o", out, "--objective", "prototype"), "is for networks"),
+        ((data, "-o", out, "--model", "pca-lda", "--objective", "prototype"), "is for networks"),
         ((data, "-o", tmp_path / "mine.pt"), "does not end in .safetensors"),
         ((data, "-o", tmp_path / "no" / "mine.safetensors"), "There is no folder"),
         ((data, "-o", out, "--recipe", tmp_path / "none.toml"), "cannot be read"),
