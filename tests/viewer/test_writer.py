@@ -84,6 +84,7 @@ def test_manifest_is_valid_and_its_commands_are_there() -> None:
     assert menus == {
         "napari/layers/classify",
         "napari/layers/visualize",
+        "napari/layers/data",
         "napari/file/io_utilities",
     }
     (sample,) = manifest.contributions.sample_data
