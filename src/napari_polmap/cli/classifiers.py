@@ -137,7 +137,7 @@ def _unit(value: float | list[float] | None, unit: str) -> str:
     if value is None:
         return "any"
     ends = value if isinstance(value, list) else [value]
-    return f"{' to '.join(f'{end:g}' for end in ends)} {unit}"
+    return f"{' to '.join(f'{end:.3g}' for end in ends)} {unit}"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
