@@ -274,7 +274,8 @@ def test_a_cancelled_simulation_goes_on(dock: SimulateDock, qtbot: Any, tmp_path
     if section.made is None:  # else it was faster than the click
         assert '"Go on" continues from there' in section.state.text()
         ready(dock, qtbot)
-        assert section.run.text() == "Go on"
+        # The last piece may have been done before the cancel was heard.
+        assert section.run.text() == ("Go on" if section.outlook.left else "Open what is there")
         assert section.outlook.left < 4
         section.run.click()
         settle(dock, qtbot)
