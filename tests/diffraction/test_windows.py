@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_polmap.diffraction.windows import Window, window_weights
+from napari_polmap.diffraction.windows import Window, holds_a_cell, window_weights
 
 
 def test_window_of_a_cell_removes_the_lattice_and_keeps_the_mean() -> None:
@@ -33,6 +33,15 @@ def test_short_scan_takes_whole_cells(positions: int, cell: float) -> None:
     phase = np.exp(2j * np.pi * np.arange(len(weights)) / cell)
     assert weights.sum() == pytest.approx(1)
     assert abs(np.sum(weights * phase)) < 0.05
+
+
+def test_a_scan_narrower_than_a_cell_is_known() -> None:
+    assert holds_a_cell(1.0, 8.1, (8, 40))
+    assert not holds_a_cell(1.0, 8.0, (40, 7))
+    assert not holds_a_cell(1.0, 8.0, (1, 40))
+    # Single patterns, and steps coarser than the cell, need none.
+    assert holds_a_cell(0.0, 8.0, (1, 1))
+    assert holds_a_cell(1.0, 1.2, (1, 1))
 
 
 @pytest.mark.parametrize("cell", [None, 0.1, 1.0])

@@ -11,6 +11,7 @@ import pytest
 from napari_polmap.classifiers import Classifier
 from napari_polmap.errors import DatasetError
 from napari_polmap.mapping import evaluate, iter_evaluate
+from napari_polmap.mapping.evaluation import warnings_of
 from tests.synthetic import DIRECTIONS, STEP_NM, make_patterns, two_domains
 
 _COMMON = f"""step_nm = {STEP_NM}
@@ -51,6 +52,16 @@ def test_label_image_with_unlabelled_positions(classifier: Classifier, tmp_path:
     assert sum(row[2] for row in figures["reliability"]) == figures["n"]
     assert 0 <= figures["mean_angular_error_deg"] < 5
     assert figures["by"] == {"thickness_nm": [[20.0, 20.0, entry["n"], figures["accuracy"]]]}
+
+
+def test_a_region_smaller_than_a_cell_is_warned_of(classifier: Classifier, tmp_path: Path) -> None:
+    np.save(tmp_path / "scan.npy", make_patterns(two_domains((24, 24)), seed=75))
+    more = f'{_COMMON}[[scan]]\npath = "scan.npy"\ndirection = "RU"\nregion = "0:24,0:5"'
+    figures = evaluate(classifier, _dataset(tmp_path, f'direction = "RU"\n{more}'))
+    whole, narrow = figures["scans"]
+    assert not any("no window holds a whole one" in told for told in whole["warnings"])
+    assert "The scan has 24 x 5 positions and a unit cell 8 along" in narrow["warnings"][-1]
+    assert warnings_of(figures)[-1] == f"1 of 2 scans: {narrow['warnings'][-1]}"
 
 
 def test_any_of_several_directions_counts(classifier: Classifier, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_polmap.cli.options import ClassifierName, Json, Threshold
-from napari_polmap.cli.output import note, print_json, print_table, progress_bar, share
+from napari_polmap.cli.output import note, print_json, print_table, progress_bar, share, warn
 
 _MOST_SCANS = 60
 
@@ -67,6 +67,9 @@ def evaluate(
         figures = measure(
             chosen, dataset, window=window, threshold=threshold, force=force, progress=advance
         )
+    from napari_polmap.mapping.evaluation import warnings_of
+
+    warn(warnings_of(figures))
     if plots is not None:
         from napari_polmap.export.evaluation_plots import save_evaluation
 

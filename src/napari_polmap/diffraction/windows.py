@@ -10,6 +10,8 @@ import numpy.typing as npt
 _TRUNCATE = 2.5
 _LEAST_SIGMA = 0.35
 _LEAST_SHARE = 0.25
+_WHOLE_CELL = 0.97
+"""So much of a cell counts as one: steps and lattice periods are known to a few percent."""
 
 
 def window_weights(
@@ -35,11 +37,9 @@ def window_weights(
         into half of it, at least one: over whole periods the lattice averages out, too. The whole
         axis where it is shorter than a cell.
     """
-    if not width_cells or cell_positions is None or cell_positions < 1.5:
+    if cell_positions is None or not _averages(width_cells, cell_positions):
         return np.ones(1)
     sigma = width_cells / 2 * cell_positions
-    if sigma < _LEAST_SIGMA:
-        return np.ones(1)
     half = int(np.ceil(_TRUNCATE * sigma))
     if 2 * half + 1 <= positions / 2:
         weights = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
@@ -51,6 +51,33 @@ def window_weights(
     weights = np.ones(whole)
     weights[[0, -1]] -= (whole - length) / 2
     return np.asarray(weights / weights.sum())
+
+
+def holds_a_cell(
+    width_cells: float, cell_positions: float | None, scan_shape: tuple[int, int]
+) -> bool:
+    """Whether a scan is wide enough for a window to average a whole unit cell in it.
+
+    In a narrower one the place in the cell does not cancel, and outweighs the polarization.
+
+    Parameters
+    ----------
+    width_cells, cell_positions
+        See `window_weights`.
+    scan_shape : (int, int)
+
+    Returns
+    -------
+    bool
+        True, too, where no window is asked for, or the step is coarser than the cell's structure.
+    """
+    if cell_positions is None or not _averages(width_cells, cell_positions):
+        return True
+    return min(scan_shape) >= _WHOLE_CELL * cell_positions
+
+
+def _averages(width_cells: float, cell_positions: float) -> bool:
+    return cell_positions >= 1.5 and width_cells / 2 * cell_positions >= _LEAST_SIGMA
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,8 +210,8 @@ def iter_evaluate(
         number, ``by``, with the rows of `napari_polmap.metrics.reliability` and `by_condition`.
         In ``scans`` the same figures for each scan, with its ``path``, ``n``, ``majority``,
         ``directions`` (positions per predicted direction), ``confusion`` (counts that are not
-        zero, by the names of true and predicted direction) and ``conditions``. ``None`` where a
-        figure is not defined.
+        zero, by the names of true and predicted direction), ``conditions``, and the ``warnings``
+        of its map. ``None`` where a figure is not defined.
 
     Raises
     ------
@@ -228,6 +229,7 @@ def iter_evaluate(
     limit = classifier.threshold if threshold is None else threshold
     total, start = len(dataset.scans), time.monotonic()
     judged: list[Judged] = []
+    warnings: list[list[str]] = []
     yield EvaluationProgress(0, total, None)
     for index, entry in enumerate(dataset.scans):
         steps = iter_classify(
@@ -244,14 +246,16 @@ def iter_evaluate(
             yield EvaluationProgress(done, total, _left(start, done, total))
         found = result.direction, result.confidence
         judged.append(Judged.of(*found, entry, dataset.directions, classifier.directions))
+        warnings.append(result.warnings)
         left = _left(start, index + 1, total)
         yield EvaluationProgress(index + 1, total, left, entry, result)
-    return summary(dataset.scans, judged, classifier.directions, limit, dataset.name)
+    return summary(dataset.scans, judged, warnings, classifier.directions, limit, dataset.name)
 
 
 def summary(
     entries: Sequence[LabelledScan],
     judged: Sequence[Judged],
+    warnings: Sequence[Sequence[str]],
     directions: DirectionSet,
     threshold: float,
     name: str,
@@ -263,6 +267,8 @@ def summary(
     entries : sequence of LabelledScan
     judged : sequence of Judged
         Of each.
+    warnings : sequence of sequence of str
+        Of the map of each.
     directions : DirectionSet
         The classifier's.
     threshold : float
@@ -294,10 +300,31 @@ def summary(
         "reliability": reliability(every.confidence, every.right),
         "by": _by_conditions(entries, judged),
         "scans": [
-            _of_scan(entry, part, directions, threshold)
-            for entry, part in zip(entries, judged, strict=True)
+            {**_of_scan(entry, part, directions, threshold), "warnings": list(told)}
+            for entry, part, told in zip(entries, judged, warnings, strict=True)
         ],
     }
+
+
+def warnings_of(figures: Mapping[str, Any], most: int = 3) -> list[str]:
+    """What the maps of an evaluation warn of, each sentence once, for people.
+
+    Parameters
+    ----------
+    figures : mapping
+        Of `evaluate`.
+    most : int
+        Sentences at most; one more says how many there are.
+    """
+    scans = figures["scans"]
+    counts = Counter(told for scan in scans for told in dict.fromkeys(scan["warnings"]))
+    lines = [
+        told if len(scans) == 1 else f"{count:,} of {len(scans):,} scans: {told}"
+        for told, count in counts.most_common(most)
+    ]
+    if len(counts) > most:
+        lines.append(f"There are {len(counts) - most:,} more warnings of single scans.")
+    return lines
 
 
 def _of_scan(

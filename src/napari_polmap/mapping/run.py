@@ -19,6 +19,7 @@ from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.classifiers.library import suggest_classifier
 from napari_polmap.classifiers.matching import mismatches, step_warning, unknowns
 from napari_polmap.classifiers.predictor import BlockPrediction, Predictor
+from napari_polmap.diffraction.windows import holds_a_cell
 from napari_polmap.errors import CalibrationError, ClassifierMismatchError
 from napari_polmap.scan import CHUNK_BYTES, Scan
 
@@ -87,12 +88,19 @@ class RunSetup:
                 "what is missing (--step NM and --lattice NM, or in the Scan section), or use a "
                 "window of 0 cells."
             )
+        whole = holds_a_cell(window_cells, calibration.cell_positions, scan.scan_shape)
+        if not whole:
+            warnings.append(
+                f"The scan has {scan.shape[0]} x {scan.shape[1]} positions and a unit cell "
+                f"{calibration.cell_positions:.3g} along each side, so that no window holds a "
+                "whole one: directions and confidence cannot be relied on; scan a larger field."
+            )
         shapes = scan.scan_shape, scan.detector_shape
         predictor = classifier.predictor(calibration, *shapes, scan.bad_pixels, window_cells)
         scorer = DefectScorer.of(calibration, *shapes, scan.bad_pixels)
         return cls(
             predictor, scorer, calibration, window_cells, tuple(warnings),
-            not (foreign or unknown or step),
+            whole and not (foreign or unknown or step),
         )  # fmt: skip
 
     @property

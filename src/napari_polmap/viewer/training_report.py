@@ -98,10 +98,13 @@ def evaluation_report(
     same_data : bool
         Whether it is the data set that the classifier learned from.
     """
+    from napari_polmap.mapping.evaluation import warnings_of
+
     what = f"{figures['n']:,} labelled positions of {name}"
     notes = []
     if same_data:
         notes = ["It learned from this data set: these figures are too good."]
+    notes += warnings_of(figures)
     names = tuple(directions.names)
     title = f"{classifier} on {name}"
     told = (figures_sentence(figures, what), *notes)
