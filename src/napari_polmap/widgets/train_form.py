@@ -25,7 +25,7 @@ from napari_polmap.widgets.parts import Section, button, combo, show_dialog, wra
 _FROM_FILE = "From a file…"
 _TOML = "TOML files (*.toml)"
 _WEIGHTS = "Begin from weights…"
-_WEIGHT_FILES = "Weights (*.pt *.pth);;All files (*)"
+_WEIGHT_FILES = "Weights (*.pt *.pth *.safetensors);;All files (*)"
 _WITH_WEIGHTS = tuple(kind for kind in MODELS if kind.startswith(("resnet", "vgg")))
 """Architectures that torchvision has weight files of."""
 _ABOUT_MODELS = {

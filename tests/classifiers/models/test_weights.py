@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_polmap.classifiers.models import model_class
@@ -55,6 +56,14 @@ def test_a_file_of_torchvision_loads_with_its_first_convolution_folded(
     last = "layer4.1.bn2.running_var" if kind == "resnet18" else "features.18.weight"
     torch.testing.assert_close(network.state_dict()[last], state[last])
     torch.testing.assert_close(network.hidden.weight, head)
+    # The same as a .safetensors file.
+    safe, same = tmp_path / "weights.safetensors", ARCHITECTURES[kind](32, 4)
+    save_file(state, safe)
+    load_weights(same, kind, safe)
+    torch.testing.assert_close(same.state_dict()[name], network.state_dict()[name])
+    safe.write_bytes(b"damaged")
+    with pytest.raises(ClassifierError, match="is not a file of weights alone"):
+        load_weights(same, kind, safe)
 
 
 def test_a_fit_begins_from_the_file(tmp_path: Path, disks: Any) -> None:

@@ -26,7 +26,8 @@ def load_weights(network: PatternNetwork, kind: str, path: str | Path) -> None:
     kind : str
         The model's name.
     path : str or Path
-        A state dictionary saved by torch, such as torchvision's; read with ``weights_only=True``.
+        A state dictionary saved by torch, such as torchvision's, read with ``weights_only=True``;
+        or the same as ``.safetensors``.
 
     Raises
     ------
@@ -47,16 +48,23 @@ def load_weights(network: PatternNetwork, kind: str, path: str | Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         values = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ClassifierError(
             f"The weight file {path} cannot be read ({reason(error)}); check the path."
         ) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (
+        SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError,
+    ) as error:  # fmt: skip
         raise ClassifierError(
             f"{path.name} is not a file of weights alone, or it is damaged; give a state "
-            "dictionary saved by torch, such as those of torchvision."
+            "dictionary saved by torch, such as those of torchvision, or a .safetensors file."
         ) from error
     if not isinstance(values, dict) or not all(isinstance(v, Tensor) for v in values.values()):
         raise ClassifierError(
