@@ -15,6 +15,7 @@ from napari_polmap.classifiers import (
     save_classifier,
     train,
 )
+from napari_polmap.classifiers.card import dataset_sha256
 from napari_polmap.classifiers.ensemble import Ensemble
 from napari_polmap.errors import ClassifierError, DatasetError, TrainingStoppedError
 from napari_polmap.io.datasets import load_dataset
@@ -101,7 +102,15 @@ def test_a_network_learns_and_classifies_scans(dataset: Path, tmp_path: Path) ->
 
 def test_ensembles_speak_together(dataset: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(PLAIN, vote="majority")
-    trained = train(dataset, ["pca-knn", "pca-lda"], recipe=recipe, seeds=[1, 2])
+    told: list[str] = []
+    trained = train(
+        dataset,
+        ["pca-knn", "pca-lda"],
+        recipe=recipe,
+        seeds=[1, 2],
+        progress=lambda step: told.append(step.message),
+    )
+    assert "pca-lda seed 1 (3 of 4): fold 1 of 2" in told
     assert isinstance(trained.model, Ensemble)
     assert [member.kind for member in trained.model.members] == ["pca-knn"] * 2 + ["pca-lda"] * 2
     assert trained.card["model"] == ["pca-knn"] * 2 + ["pca-lda"] * 2
@@ -112,6 +121,13 @@ def test_ensembles_speak_together(dataset: Path, tmp_path: Path) -> None:
     again = read.predict_block(block, NO_HALO, CALIBRATION)
     np.testing.assert_array_equal(again.probabilities, given.probabilities)
     assert np.median(given.novelty) < 1.5
+
+
+def test_another_region_is_another_data_set(dataset: Path) -> None:
+    whole = load_dataset(dataset)
+    first = dataclasses.replace(whole.scans[0], region=(slice(0, 4), slice(0, 8)))
+    part = dataclasses.replace(whole, scans=(first, *whole.scans[1:]))
+    assert dataset_sha256(part) != dataset_sha256(whole)
 
 
 def test_isotonic_calibration_keeps_the_figures(dataset: Path) -> None:

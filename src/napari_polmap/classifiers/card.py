@@ -177,9 +177,13 @@ def conditions_of(dataset: LabelledDataset) -> dict[str, npt.NDArray[np.float64]
 
 
 def dataset_sha256(dataset: LabelledDataset) -> str:
-    """Hash over what the data set says of each scan."""
+    """Hash over what the data set says of each scan, and which part of it counts."""
     told = [
-        [str(e.group), list(map(str, e.direction or ())), e.calibration, e.conditions]
+        [
+            *(str(e.group), list(map(str, e.direction or ())), e.calibration, e.conditions),
+            # Said only where there is one, so that cards of earlier versions still tell the same.
+            *([] if e.region is None else [str(e.region)]),
+        ]
         for e in dataset.scans
     ]
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()

@@ -131,7 +131,7 @@ def iter_train(
     seeds = (seed,) if seeds is None else tuple(seeds)
     job = Job(dataset, _kinds(model), recipe, seeds, objective, weights, device, stop)
     job.check()
-    run = Pace(job.by_epochs)
+    run = Pace(job.by_epochs, job.names_of_members)
     rng = np.random.default_rng(seeds[0])
     sampler = Sampler(recipe.preprocessing, recipe.sampling, rng)
     entries = scan_directions(dataset)

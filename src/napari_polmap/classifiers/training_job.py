@@ -59,6 +59,12 @@ class Job:
         return [kind for kind in self.kinds for _ in self.seeds]
 
     @property
+    def names_of_members(self) -> list[str]:
+        """Kind of each model, with its seed where there are several, for people."""
+        seeds = [f" seed {seed}" for seed in self.seeds] if len(self.seeds) > 1 else [""]
+        return [kind + seed for kind in self.kinds for seed in seeds]
+
+    @property
     def augmenter(self) -> Augmenter:
         """The recipe's augmentation for these directions."""
         dose = self.recipe.sampling.dose if self.exposes else None

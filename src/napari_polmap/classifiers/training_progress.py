@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from napari_polmap.classifiers.models import FitProgress, Model
@@ -65,10 +65,19 @@ class TrainingProgress:
 
 
 class Pace:
-    """From what has been done to the progress of the whole."""
+    """From what has been done to the progress of the whole.
 
-    def __init__(self, by_epochs: bool) -> None:
+    Parameters
+    ----------
+    by_epochs : bool
+        Whether one of the models is a network.
+    members : sequence of str
+        Names of the models, one after another.
+    """
+
+    def __init__(self, by_epochs: bool, members: Sequence[str]) -> None:
         self._by_epochs = by_epochs
+        self._members = members
         self._start = time.monotonic()
         self._fit_start: tuple[float, float] | None = None
         self._curves: Curves | None = None
@@ -102,15 +111,25 @@ class Pace:
             except StopIteration as finished:
                 fitted: Model = finished.value
                 return fitted
-            if self._by_epochs and member != last:
+            # Models on principal components have no loss, also beside networks in an ensemble.
+            learning = self._by_epochs and step.loss is not None
+            if learning and member != last:
                 curves.append(Curves())
                 last = member
-            if self._by_epochs and step.batch == step.batches:
+            if learning and step.batch == step.batches:
                 curves[-1] = curves[-1].after(step)
             self._curves = curves[-1] if curves else None
             whole = begin + span * share
             remaining = self._left_of_fit(share) if self._by_epochs else self._left(whole)
-            yield self.at(whole, _told(step) if self._by_epochs else what, remaining)
+            text = _told(step) if learning else what
+            if learning and fits > 1:
+                text = f"{what}, {text}"
+            yield self.at(whole, self._name(member) + text, remaining)
+
+    def _name(self, member: int) -> str:
+        """Which one of several models is learning."""
+        count = len(self._members)
+        return "" if count == 1 else f"{self._members[member]} ({member + 1} of {count}): "
 
     def _left(self, share: float) -> float | None:
         if share < _LEAST_SHARE:
