@@ -111,6 +111,10 @@ def test_scans_of_one_name_are_rows_by_their_folder(tmp_path: Path) -> None:
         ),
         ('data = "wall.toml"', 'data = "wall.toml"\nroot = "x"', "no field `root`"),
         ("name = ", "name == ", "is not a TOML file"),
+        ("seeds = [1, 2]", "seeds = [-1]", "whole numbers, from 0 on"),
+        ("[10, 30]", '["a", "b"]', "thickness_nm = .*the lowest and the highest number"),
+        ('"1,000 electrons"', '"???"', "`name` is .*must hold a letter or a digit"),
+        ("window = 0.5", "window = nan", "`window` is nan, but must be a number of at least 0"),
     ],
 )
 def test_wrong_fields_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,20 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read_recipe(tmp_path / "none.toml")
     with pytest.raises(DatasetError, match="pca-lda has no field 'odds'; the nearest is 'odd'"):
         recipe_from({"model": {"odds": 3}}).settings_of("pca-lda")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"epochs": "many"}, "model.epochs is 'many', but must be a whole number of at least 1"),
+        ({"networks": {"batch": 1.5}}, "model.batch is 1.5, but must be a whole number"),
+        ({"cnn": {"standardize": "yes"}}, "model.standardize is 'yes', but must be true or false"),
+        ({"cnnn": {"epochs": 3}}, r"\[model.cnnn\] is for no model; write one of networks"),
+    ],
+)
+def test_settings_of_a_model_that_it_does_not_take(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(DatasetError, match=told):
+        recipe_from({"model": settings}).settings_of("cnn")
 
 
 def test_the_table_of_fields_tells_both_presets() -> None:

@@ -14,6 +14,7 @@ from napari_polmap.classifiers.models import MODELS
 from napari_polmap.classifiers.recipes import PRESETS, Recipe, recipe_from
 from napari_polmap.errors import DatasetError, PolmapError, reason
 from napari_polmap.io.datasets import load_dataset
+from napari_polmap.simulation.fields import read_value, real
 
 OBJECTIVES = ("classification", "regression", "prototype")
 """What a network can be trained for; other models have no choice and are ``classification``."""
@@ -158,7 +159,7 @@ def fits(conditions: Mapping[str, Any], select: Mapping[str, Any]) -> bool:
     for name, wanted in select.items():
         value = conditions.get(name)
         if isinstance(wanted, list):
-            if not isinstance(value, int | float) or not wanted[0] <= value <= wanted[-1]:
+            if not _is_number(value) or not wanted[0] <= value <= wanted[-1]:
                 return False
         elif value != wanted:
             return False
@@ -257,9 +258,11 @@ class _Reader:
 
     def _seeds(self, value: Any, where: str) -> tuple[int, ...]:
         listed = value if isinstance(value, list) else [value]
-        whole = all(isinstance(seed, int) and not isinstance(seed, bool) for seed in listed)
+        whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in listed)
         if not listed or not whole or len(set(listed)) != len(listed):
-            raise DatasetError(f"{where} is {value!r}, but must be different whole numbers.")
+            raise DatasetError(
+                f"{where} is {value!r}, but must be different whole numbers, from 0 on."
+            )
         return tuple(listed)
 
     def _columns(self, run: Any, where: str, seeds: tuple[int, ...]) -> list[Column]:
@@ -285,16 +288,24 @@ class _Reader:
         if not isinstance(test, Mapping):
             raise DatasetError(f"{where} is {test!r}, but must be a table with `data`.")
         _known(test, _TEST, where)
-        for name in ("dose", "window"):
-            value = test.get(name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and (not number or value < 0 or (name == "dose" and value == 0)):
-                raise DatasetError(f"{where}: `{name}` is {value!r}, but must be a number above 0.")
+        for name, kind in (("dose", real(0, above=True)), ("window", real(0, 20))):
+            try:
+                read_value(kind, test.get(name, 1), f"`{name}`")
+            except PolmapError as error:
+                raise DatasetError(f"{where}: {error}") from error
         for name in ("scans", "force"):
             _checked(test.get(name, False), bool, f"{where}: `{name}`", "be true or false")
         select = _checked(test.get("select", {}), Mapping, f"{where}: `select`", "be a table")
+        for condition, wanted in select.items():
+            if isinstance(wanted, list) and not (len(wanted) == 2 and all(map(_is_number, wanted))):
+                raise DatasetError(
+                    f"{where}: `select` has {condition} = {wanted!r}, but must have a value, or "
+                    "the lowest and the highest number."
+                )
         data = self._data(test, where)
         name = _checked(test.get("name", data.path.stem), str, f"{where}: `name`", "be a text")
+        if not re.search(r"[A-Za-z0-9]", name):
+            raise DatasetError(f"{where}: `name` is {name!r}, but must hold a letter or a digit.")
         found = Test(
             name=name,
             data=data,
@@ -328,6 +339,10 @@ class _Reader:
         return (
             DataFile(beside, self.root) if beside.exists() > within.exists() else DataFile(within)
         )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _known(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_polmap.classifiers.matching import TOLERANCES, overlap
+from napari_polmap.classifiers.model_settings import learns_by_epochs
 from napari_polmap.classifiers.models.base import Classes
 from napari_polmap.classifiers.models.features import Floats
-from napari_polmap.classifiers.recipes import Recipe, learns_by_epochs
+from napari_polmap.classifiers.recipes import Recipe
 from napari_polmap.directions import DirectionSet
 from napari_polmap.io.datasets import LabelledDataset
 from napari_polmap.metrics import (

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from typing import Any
 from napari_polmap.classifiers.augmentation import Augmentation
 from napari_polmap.classifiers.context import Context
 from napari_polmap.classifiers.ensemble import VOTES
-from napari_polmap.classifiers.models import MODELS, model_class
+from napari_polmap.classifiers.model_settings import read_settings, settings_taken
+from napari_polmap.classifiers.models import MODELS
 from napari_polmap.classifiers.probabilities import METHODS
 from napari_polmap.classifiers.samples import Sampling
 from napari_polmap.diffraction.preprocessing import Preprocessing
@@ -83,17 +83,13 @@ class Recipe:
         Raises
         ------
         DatasetError
-            If there is one that the model does not have.
+            If there is one that the model does not have, or it is not what it takes.
         """
-        taken = settings_taken(kind)
         told = {k: v for k, v in self.settings.items() if not isinstance(v, Mapping)}
-        if "epochs" in taken:
+        if "epochs" in settings_taken(kind):
             told = {**self.settings.get(NETWORKS, {}), **told}
         told |= self.settings.get(kind, {})
-        for name in told:
-            if name not in taken:
-                raise DatasetError(unknown(f"The model {kind}", name, taken))
-        return told
+        return read_settings(kind, told)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `recipe_from` reads them."""
@@ -328,6 +324,11 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
         raise DatasetError(str(error)) from error
     if not isinstance(settings, Mapping):
         raise DatasetError(f"[model] is {settings!r}, but must be a table of settings.")
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and name not in (NETWORKS, *MODELS):
+            raise DatasetError(
+                f"[model.{name}] is for no model; write one of {', '.join((NETWORKS, *MODELS))}."
+            )
     sampling, checked = told.get("sampling", {}), told.get("validation", {})
     recipe = Recipe(
         preprocessing=dataclasses.replace(base.preprocessing, **told.get("preprocessing", {})),
@@ -366,17 +367,6 @@ def field_text() -> str:
     lines += ["", "### [model]", "", "Settings of the model, or tables named as a model, or"]
     lines += ["`networks`, for these alone.", "", *(f"- {line}" for line in models)]
     return "\n".join(lines[1:]) + "\n"
-
-
-def settings_taken(kind: str) -> list[str]:
-    """Names of the settings that a recipe may give a model of a kind."""
-    told = ("directions", "size", "seed", "objective", "weights", "device")
-    return [n for n in inspect.signature(model_class(kind)).parameters if n not in told]
-
-
-def learns_by_epochs(kinds: Sequence[str]) -> bool:
-    """Whether one of the models passes over its patterns several times, as networks do."""
-    return any("epochs" in settings_taken(kind) for kind in kinds)
 
 
 def _read_table(table: str, values: Any) -> dict[str, Any]:

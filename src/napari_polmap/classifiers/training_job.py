@@ -11,9 +11,10 @@ import numpy as np
 
 from napari_polmap.classifiers.augmentation import Augmenter
 from napari_polmap.classifiers.ensemble import Ensemble
+from napari_polmap.classifiers.model_settings import learns_by_epochs
 from napari_polmap.classifiers.models import FitProgress, Model, model_class
 from napari_polmap.classifiers.models.features import Floats
-from napari_polmap.classifiers.recipes import Recipe, learns_by_epochs
+from napari_polmap.classifiers.recipes import Recipe
 from napari_polmap.classifiers.splits import Split, folds, held_out
 from napari_polmap.classifiers.training_set import TrainingSet
 from napari_polmap.errors import DatasetError
@@ -76,6 +77,8 @@ class Job:
         """Build the models once, so that what they refuse is told before anything is read."""
         if not self.seeds:
             raise DatasetError("There is no seed to train with; give at least one.")
+        if min(self.seeds) < 0:
+            raise DatasetError(f"The seed {min(self.seeds)} is below 0; give whole numbers from 0.")
         self._models()
         if not self.by_epochs:
             for label, value in (("objective", self.objective), ("weights", self.weights)):

@@ -11,8 +11,9 @@ from typing import Any
 from napari_polmap.classifiers import Recipe, list_classifiers, read_recipe
 from napari_polmap.classifiers.card import conditions_of
 from napari_polmap.classifiers.library import check_name, user_folder
+from napari_polmap.classifiers.model_settings import learns_by_epochs
 from napari_polmap.classifiers.models import DEFAULT_MODEL, OBJECTIVES, model_class
-from napari_polmap.classifiers.recipes import learns_by_epochs, preset_of
+from napari_polmap.classifiers.recipes import preset_of
 from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import ClassifierError, DatasetError
 from napari_polmap.io.datasets import LabelledDataset, load_dataset

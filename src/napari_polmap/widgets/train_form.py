@@ -8,9 +8,10 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
+from napari_polmap.classifiers.model_settings import learns_by_epochs
 from napari_polmap.classifiers.models import DEFAULT_MODEL, MODELS, OBJECTIVES
 from napari_polmap.classifiers.models.settings import DEVICES
-from napari_polmap.classifiers.recipes import PRESETS, learns_by_epochs
+from napari_polmap.classifiers.recipes import PRESETS
 from napari_polmap.errors import DatasetError
 from napari_polmap.viewer.training import (
     Choices,

@@ -292,6 +292,11 @@ def test_a_fit_that_loses_itself_says_so(disks: Callable) -> None:
     patterns[3] = np.nan
     with pytest.raises(ClassifierError, match=r"no finite loss\); choose a lower learning_rate"):
         quick().fit(patterns, classes)
+    # A rate that is finite, and too high: what it has learned gives no figures.
+    with pytest.raises(ClassifierError, match=r"no finite loss\); choose a lower learning_rate"):
+        finish(
+            quick(batch=64, learning_rate=1e30).iter_fit(*disks(64), validation=disks(16, seed=1))
+        )
 
 
 def test_a_last_batch_of_one_is_learned(disks: Callable) -> None:

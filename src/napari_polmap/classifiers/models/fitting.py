@@ -121,15 +121,16 @@ def iter_fit_network(
         last = yield from run.iter_epoch(training, standing.epoch + 1)
         if last is None:  # stopped within the pass
             break
-        if last.loss is None or not np.isfinite(last.loss):
+        if validation is not None:
+            last = yield from run.iter_validate(training.some(), validation, last)
+        losses = [last.loss] + ([] if validation is None else [last.validation_loss])
+        if not all(loss is not None and np.isfinite(loss) for loss in losses):
             if standing.best:
                 break
             raise ClassifierError(
                 f"The fit of {network.kind} lost itself in its first pass (no finite loss); choose "
                 "a lower learning_rate, or look for patterns that are not finite."
             )
-        if validation is not None:
-            last = yield from run.iter_validate(training.some(), validation, last)
         standing = standing.after(last, module)
         if checkpoint is not None:
             save_checkpoint(checkpoint, name, standing, module, optimizer, rng)
