@@ -57,8 +57,7 @@ class Bundled:
 
 
 WINDOWED = {
-    "sampling": {"patterns": 36_000, "dose": [4e4, 3e7]},
-    "model": {"parity": {"epochs": 80}},
+    "sampling": {"patterns": 36_000},
 }
 BUNDLED = {
     "knn-200kv-24mrad": Bundled(20261, "robust", WINDOWED),

@@ -44,14 +44,14 @@ def test_merged_stages_equal_the_plain_way(classifier: Classifier) -> None:
 
 
 def test_halo_gives_what_the_whole_gives(classifier: Classifier) -> None:
-    block = _single("RD", (110, 52))
+    block = _single("RD", (110, 64))
     whole = classifier.predict_block(block, NO_HALO, CALIBRATION)
-    halo = classifier.predictor(CALIBRATION, (110, 52), (32, 32)).halo
+    halo = classifier.predictor(CALIBRATION, (110, 64), (32, 32)).halo
     part = classifier.predict_block(
         block[50 - halo[0] : 60 + halo[0], : 10 + halo[1]],
         ((halo[0], halo[0]), (0, halo[1])),
         CALIBRATION,
-        scan_shape=(110, 52),
+        scan_shape=(110, 64),
     )
     np.testing.assert_allclose(part.probabilities, whole.probabilities[50:60, :10], atol=1e-4)
     np.testing.assert_array_equal(part.slid, whole.slid[50:60, :10])
@@ -125,7 +125,7 @@ DESCAN = CALIBRATION.updated("user", descan_px=(0.025, -0.02, 0.01, 0.05), ellip
 
 
 def test_blocks_of_a_scan_with_a_descan_give_what_the_whole_gives(classifier: Classifier) -> None:
-    shape = (110, 52)
+    shape = (110, 64)
     block = _single("RD", shape, calibration=DESCAN)
     whole = classifier.predict_block(block, NO_HALO, DESCAN)
     assert (whole.probabilities.argmax(-1) == DIRECTIONS.index("RD")).mean() > 0.97

@@ -128,7 +128,10 @@ class Classifier:
             )
             window = Window.of(width, calibration.cell_positions, scan_shape)
             positions = width * (calibration.cell_positions or 0.0)
-            kept = key, Predictor(self, operators, window, positions)
+            context = self.context
+            if context is not None:
+                context = context.within(window.independent(scan_shape))
+            kept = key, Predictor(self, operators, window, positions, context)
             # Another thread may keep another one meanwhile: hand out this one all the same.
             self._predictor = kept
         return kept[1]

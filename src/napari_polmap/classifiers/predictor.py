@@ -75,7 +75,6 @@ class Stages(Protocol):
     model: Model
     calibration: ProbabilityCalibration
     reference: Reference
-    context: Context | None
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,15 @@ class Predictor:
     window : Window
     width_positions : float
         Width of the window in positions.
+    context : Context or None
+        The classifier's, in this scan.
     """
 
     classifier: Stages
     operators: BeamOperators
     window: Window
     width_positions: float
+    context: Context | None
     _averaged: BeamOperators = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,12 +125,12 @@ class Predictor:
     def halo(self) -> tuple[int, int]:
         """Neighboring positions a block needs on each side: rows, columns."""
         rows, columns = self.window.halo
-        return rows + self._reach, columns + self._reach
+        return rows + self.reach, columns + self.reach
 
     @property
-    def _reach(self) -> int:
+    def reach(self) -> int:
         """Neighboring windows that the context asks, in positions."""
-        context = self.classifier.context
+        context = self.context
         if context is None or len(self.window.rows) == len(self.window.columns) == 1:
             return 0
         return max(abs(dy) for dy, _, _ in context.shifts(self.width_positions))
@@ -164,32 +166,64 @@ class Predictor:
     def predict_features(
         self, features: Floats, valid: npt.NDArray[np.bool_], inner: tuple[slice, slice]
     ) -> BlockPrediction:
-        """Second half of `predict_block`: window, model, calibration.
+        """Second half of `predict_block`: window, model, calibration, context.
+
+        Parameters
+        ----------
+        features, valid
+            From `features`, with the neighbors the window and the context need.
+        inner : (slice, slice)
+            The rows and columns to predict.
+        """
+        wide, within = _grown(inner, self.reach, valid.shape)
+        return self.in_context(self.judge(features, valid, wide, asked=within), within)
+
+    def judge(
+        self,
+        features: Floats,
+        valid: npt.NDArray[np.bool_],
+        inner: tuple[slice, slice],
+        asked: tuple[slice, slice] | None = None,
+    ) -> BlockPrediction:
+        """What each window says by itself.
 
         Parameters
         ----------
         features, valid
             From `features`, with the neighbors the window needs.
         inner : (slice, slice)
-            The rows and columns to predict.
+            The rows and columns to judge.
+        asked : (slice, slice), optional
+            Of these, the ones that are to be predicted: only windows that their context asks are
+            judged, the others' novelty stays NaN.
         """
-        reach = self._reach
-        wide, within = _grown(inner, reach, valid.shape)
-        averaged, slid, covered = self.window.average(features, valid, wide)
-        shape = covered.shape
-        flat, usable = averaged.reshape(-1, averaged.shape[-1]), covered.ravel()
-        n_directions = len(self.classifier.directions)
-        probabilities = np.zeros((len(flat), n_directions), np.float32)
-        novelty = np.full(len(flat), np.nan, np.float32)
+        averaged, slid, covered = self.window.average(features, valid, inner)
+        usable = covered
+        if asked is not None and self.reach and self.context is not None:
+            usable = covered & self.context.asked(covered.shape, asked, self.width_positions)
+        probabilities = np.zeros((*covered.shape, len(self.classifier.directions)), np.float32)
+        novelty = np.full(covered.shape, np.nan, np.float32)
         if usable.any():
-            probabilities[usable], novelty[usable] = self._judged(flat[usable])
-        result = probabilities.reshape(*shape, n_directions)
-        novel = novelty.reshape(shape)
-        if reach and self.classifier.context is not None:
-            result = self.classifier.context.apply(result, novel, within, self.width_positions)
-        else:
-            result = result[within]
-        return BlockPrediction(result, novel[within], slid[within], covered[within])
+            probabilities[usable], novelty[usable] = self._judged(averaged[usable])
+        return BlockPrediction(probabilities, novelty, slid, covered)
+
+    def in_context(self, judged: BlockPrediction, inner: tuple[slice, slice]) -> BlockPrediction:
+        """What the windows of a block say with their neighbors, see `Context`.
+
+        Parameters
+        ----------
+        judged : BlockPrediction
+            From `judge`, with `reach` more positions around `inner`, as far as the scan has them.
+        inner : (slice, slice)
+        """
+        probabilities = judged.probabilities[inner]
+        if self.reach and self.context is not None:
+            probabilities = self.context.apply(
+                judged.probabilities, judged.novelty, inner, self.width_positions
+            )
+        return BlockPrediction(
+            probabilities, judged.novelty[inner], judged.slid[inner], judged.covered[inner]
+        )
 
     def seen(
         self, block: npt.NDArray[Any], halo: Halo, origin: tuple[int, int] = (0, 0)

@@ -249,6 +249,7 @@ FIELDS: Mapping[str, Mapping[str, tuple[Kind, str]]] = {
         "reach": (real(0, above=True), "How far, in widths of the window."),
         "agreement": (real(0), "How much those count that say something else."),
         "trust": (real(0), "How much those count that look unlike the training."),
+        "gain": (real(0), "How much surer those that agree make each other."),
     },
     "ensemble": {"vote": (one_of(*VOTES), "How the members speak together.")},
 }

@@ -67,7 +67,7 @@ class Sampling:
     per_scan: int | None = None
     patterns: int = 12_000
     width_cells: tuple[float, float] = (0.8, 1.4)
-    dose: tuple[float, float] | None = (1e5, 2e7)
+    dose: tuple[float, float] | None = (4e4, 3e7)
     center_jitter: float = 0.01
     radius_jitter: float = 0.012
     rotation_jitter_deg: float = 1.0

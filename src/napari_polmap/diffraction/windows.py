@@ -113,6 +113,16 @@ class Window:
         """How many patterns of equal weight average the noise as much as this window."""
         return float(1 / (np.sum(self.rows**2) * np.sum(self.columns**2)))
 
+    def independent(self, scan_shape: tuple[int, int]) -> float:
+        """How many windows that hold different patterns fit into a scan, at least 1.
+
+        Parameters
+        ----------
+        scan_shape : (int, int)
+        """
+        counts = [n * np.sum(w**2) for n, w in zip(scan_shape, self._axes, strict=True)]
+        return float(np.prod(np.maximum(counts, 1)))
+
     def average(
         self,
         features: npt.NDArray[np.float32],

@@ -1,7 +1,8 @@
 """One run over a scan: what is set up once, and the order in which the data are read.
 
 Each strip of rows is read once: the few features that the window averages are kept for the rows
-that later strips need as neighbors, instead of reading the patterns of the halo again.
+that later strips need as neighbors, instead of reading the patterns of the halo again. Each window
+is judged once, too: what the model says is kept for the rows that later strips ask as context.
 """
 
 from __future__ import annotations
@@ -116,16 +117,23 @@ class RunSetup:
         features, valid = self.predictor.features(block, origin)
         return np.concatenate([features, self.scorer.features(block, origin)], axis=-1), valid
 
-    def predict(
+    def judge(
         self,
         features: npt.NDArray[np.float32],
         valid: npt.NDArray[np.bool_],
         inner: tuple[slice, slice],
-    ) -> tuple[BlockPrediction, npt.NDArray[np.float32]]:
-        """Prediction and raw defect score of the inner positions."""
-        split = self.predictor.feature_count
-        prediction = self.predictor.predict_features(features[..., :split], valid, inner)
-        return prediction, self.scorer.score(features[..., split:], valid, inner)
+    ) -> BlockPrediction:
+        """What each window says by itself."""
+        return self.predictor.judge(features[..., : self.predictor.feature_count], valid, inner)
+
+    def score(
+        self,
+        features: npt.NDArray[np.float32],
+        valid: npt.NDArray[np.bool_],
+        inner: tuple[slice, slice],
+    ) -> npt.NDArray[np.float32]:
+        """Raw defect score of the inner positions."""
+        return self.scorer.score(features[..., self.predictor.feature_count :], valid, inner)
 
     @property
     def _feature_bytes(self) -> int:
@@ -146,32 +154,27 @@ def _missing(calibration: Calibration) -> str:
 
 
 class _Rows:
-    """Features of consecutive rows of a band, oldest dropped, newest added."""
+    """Arrays of consecutive rows of a band, oldest dropped, newest added."""
 
     def __init__(self, first: int) -> None:
-        self.first = first
-        self.features: npt.NDArray[np.float32] | None = None
-        self.valid = np.zeros((0, 0), bool)
-
-    @property
-    def end(self) -> int:
-        """The row after the last one."""
-        return self.first + len(self.valid)
+        self.first = self.end = first
+        self._arrays: tuple[npt.NDArray[Any], ...] = ()
 
     def drop_before(self, row: int) -> None:
         """Forget the rows before `row`."""
-        if self.features is not None:
-            self.features = self.features[row - self.first :]
-            self.valid = self.valid[row - self.first :]
+        self._arrays = tuple(array[row - self.first :] for array in self._arrays)
         self.first = row
 
-    def add(self, features: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> None:
+    def add(self, *arrays: npt.NDArray[Any]) -> None:
         """Add rows at the end."""
-        if self.features is None:
-            self.features, self.valid = features, valid
-        else:
-            self.features = np.concatenate([self.features, features])
-            self.valid = np.concatenate([self.valid, valid])
+        self.end += len(arrays[0])
+        if self._arrays:
+            arrays = tuple(map(np.concatenate, zip(self._arrays, arrays, strict=True)))
+        self._arrays = arrays
+
+    def until(self, row: int) -> tuple[npt.NDArray[Any], ...]:
+        """The arrays' rows before `row`."""
+        return tuple(array[: row - self.first] for array in self._arrays)
 
 
 def predictions(scan: Scan, setup: RunSetup, pending: list[Region]) -> Generator[Step, None, None]:
@@ -189,28 +192,24 @@ def predictions(scan: Scan, setup: RunSetup, pending: list[Region]) -> Generator
     Step
         Several while a rectangle's rows are read, the last of them with its prediction.
     """
-    halo_y, halo_x = setup.halo
-    band, kept = None, _Rows(0)
+    band, kept, judged = None, _Rows(0), _Rows(0)
     for rows, columns in pending:
-        top, bottom = max(0, rows.start - halo_y), min(scan.shape[0], rows.stop + halo_y)
-        left, right = max(0, columns.start - halo_x), min(scan.shape[1], columns.stop + halo_x)
+        whole = _around((rows, columns), setup.halo, scan)
+        top, bottom = whole[0].start, whole[0].stop
         if band != columns or not kept.first <= top <= kept.end:
-            band, kept = columns, _Rows(top)
+            band, kept, judged = columns, _Rows(top), _Rows(top)
         kept.drop_before(top)
         counted, positions = 0, (rows.stop - rows.start) * (columns.stop - columns.start)
         if kept.end < bottom:
-            missing = (slice(kept.end, bottom), slice(left, right))
-            shape = (bottom - kept.end, right - left)
+            missing = (slice(kept.end, bottom), whole[1])
+            shape = (bottom - kept.end, whole[1].stop - whole[1].start)
             features, valid = None, np.empty(shape, bool)
             read = 0
             for part in _pieces(scan, *missing):
                 fresh, usable = setup.features(scan.read(*part), (part[0].start, part[1].start))
                 if features is None:
                     features = np.empty((*shape, fresh.shape[-1]), np.float32)
-                place = (
-                    slice(part[0].start - kept.end, part[0].stop - kept.end),
-                    slice(part[1].start - left, part[1].stop - left),
-                )
+                place = _within(part, missing)
                 features[place], valid[place] = fresh, usable
                 read += usable.size
                 share = positions * read // valid.size
@@ -218,14 +217,38 @@ def predictions(scan: Scan, setup: RunSetup, pending: list[Region]) -> Generator
                 counted = share
             assert features is not None
             kept.add(features, valid)
-        inner = (
-            slice(rows.start - top, rows.stop - top),
-            slice(columns.start - left, columns.stop - left),
-        )
-        assert kept.features is not None
-        used = slice(0, bottom - top)
-        outcome = setup.predict(kept.features[used], kept.valid[used], inner)
-        yield positions - counted, rows, columns, outcome
+        block, filled = kept.until(bottom)
+        asked = _around((rows, columns), (setup.predictor.reach,) * 2, scan)
+        if not judged.first <= asked[0].start <= judged.end:
+            judged = _Rows(asked[0].start)
+        judged.drop_before(asked[0].start)
+        if judged.end < asked[0].stop:
+            new = (slice(judged.end, asked[0].stop), asked[1])
+            said = setup.judge(block, filled, _within(new, whole))
+            judged.add(said.probabilities, said.novelty, said.slid, said.covered)
+        probabilities, novelty, slid, covered = judged.until(asked[0].stop)
+        windows = BlockPrediction(probabilities, novelty, slid, covered)
+        prediction = setup.predictor.in_context(windows, _within((rows, columns), asked))
+        scores = setup.score(block, filled, _within((rows, columns), whole))
+        yield positions - counted, rows, columns, (prediction, scores)
+
+
+def _around(region: Region, halo: tuple[int, int], scan: Scan) -> Region:
+    """A rectangle with its neighbors, as far as the scan has them."""
+    rows, columns = (
+        slice(max(0, part.start - reach), min(n, part.stop + reach))
+        for part, reach, n in zip(region, halo, scan.scan_shape, strict=True)
+    )
+    return rows, columns
+
+
+def _within(part: Region, whole: Region) -> Region:
+    """Where a rectangle lies in an array of a larger one."""
+    rows, columns = (
+        slice(own.start - outer.start, own.stop - outer.start)
+        for own, outer in zip(part, whole, strict=True)
+    )
+    return rows, columns
 
 
 def strips(scan: Scan, rows: slice) -> Iterator[slice]:
