@@ -17,6 +17,7 @@ from napari_polmap.classifiers import (
 )
 from napari_polmap.classifiers.card import dataset_sha256
 from napari_polmap.classifiers.ensemble import Ensemble
+from napari_polmap.classifiers.training import checkpoint_files
 from napari_polmap.errors import ClassifierError, DatasetError, TrainingStoppedError
 from napari_polmap.io.datasets import load_dataset
 from tests.synthetic import CALIBRATION, QUICK, make_patterns, make_scan, write_dataset
@@ -217,6 +218,14 @@ def test_goes_on_from_a_checkpoint(dataset: Path, tmp_path: Path) -> None:
     resumed = train(dataset, "cnn", **options)
     for name, array in whole.model.arrays().items():
         np.testing.assert_array_equal(resumed.model.arrays()[name], array)
+
+
+def test_the_files_of_a_checkpoint_are_those_of_one_training(tmp_path: Path) -> None:
+    own = ["a-1.ckpt", "a-1-0.ckpt", "a-1-fold-2.ckpt", "a-1-fold-2-1.ckpt"]
+    for name in [*own, "a-10.ckpt", "a-1.safetensors", "a-1-fold.ckpt", "b-a-1.ckpt"]:
+        (tmp_path / name).touch()
+    found = checkpoint_files(tmp_path / "a-1.ckpt")
+    assert sorted(path.name for path in found) == sorted(own)
 
 
 def test_label_images_are_learned_from(tmp_path: Path) -> None:

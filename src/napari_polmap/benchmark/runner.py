@@ -25,7 +25,7 @@ from napari_polmap.benchmark.results import Results, collect
 from napari_polmap.benchmark.store import Run, Store, origin_of, write_json
 from napari_polmap.classifiers.classifier import Classifier
 from napari_polmap.classifiers.files import read_classifier, save_classifier
-from napari_polmap.classifiers.training import iter_train
+from napari_polmap.classifiers.training import checkpoint_files, iter_train
 from napari_polmap.errors import PolmapError
 from napari_polmap.export.files import replacing
 from napari_polmap.io.datasets import load_dataset
@@ -277,7 +277,8 @@ def _trained(
     save_classifier(classifier, path)
     seconds = round(time.monotonic() - start, 1)
     write_json(record, {"origin": origin, "training_s": seconds, "card": classifier.card})
-    checkpoint.unlink(missing_ok=True)
+    for kept in checkpoint_files(checkpoint):
+        kept.unlink(missing_ok=True)
     return read_classifier(path)
 
 

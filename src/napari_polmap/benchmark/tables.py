@@ -20,7 +20,7 @@ _TITLES = {
 _LOWER_IS_BETTER = ("ece", "mean_angular_error_deg")
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
 }  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def latex(results: Results) -> str:
             r"\midrule",
         ]
         for test, cells in zip(results.tests, table, strict=True):
-            texts = [_tex(t).replace("±", r"$\pm$") for t, _ in cells]
+            texts = [_tex(t) for t, _ in cells]
             marked = [
                 rf"\textbf{{{t}}}" if bold else t for t, (_, bold) in zip(texts, cells, strict=True)
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -220,6 +221,20 @@ def iter_train(
 
 def _asked(stop: Stop | None) -> bool:
     return stop is not None and stop()
+
+
+def checkpoint_files(checkpoint: Path) -> list[Path]:
+    """The files that trainings with a checkpoint keep: its own, of folds, of an ensemble's members.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        As given to `iter_train`.
+    """
+    name = re.compile(
+        rf"{re.escape(checkpoint.stem)}(-fold-\d+)?(-\d+)?{re.escape(checkpoint.suffix)}"
+    )
+    return [path for path in checkpoint.parent.glob("*") if name.fullmatch(path.name)]
 
 
 def _own(checkpoint: Path | None, number: int, fits: int) -> Path | None:

@@ -277,6 +277,8 @@ def _told(preset: str | None, recipe: Path | None) -> str:
 
 
 def _on(checkpoint: Path | None) -> str:
-    if checkpoint is None or not checkpoint.exists():
+    from napari_polmap.classifiers.training import checkpoint_files
+
+    if checkpoint is None or not checkpoint_files(checkpoint):
         return ""
     return f" The same command goes on from {checkpoint}."
