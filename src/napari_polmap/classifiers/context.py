@@ -43,7 +43,7 @@ class Context:
     reach: float = 2.0
     agreement: float = 2.0
     trust: float = 10.0
-    gain: float = 1.0
+    gain: float = 0.5
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
