@@ -15,6 +15,8 @@ from napari_polmap.classifiers import Curves
 
 _HEIGHT = 150
 _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 36, 8, 20, 20, 40
+_WORD = 40
+"""Width of the word that stands before the epochs' numbers."""
 _TRAINING, _VALIDATION = QColor(110, 165, 225), QColor(235, 160, 60)
 _GRID = QColor(130, 135, 145, 60)
 _TICKS = (1, 2, 5, 10)
@@ -87,11 +89,11 @@ class CurvesView(QWidget):
             )
         for epoch in _ticks(last)[1:]:
             x = box.left() + box.width() * (epoch - 1) / (last - 1)
-            if epoch == int(epoch) and epoch > 1:
+            if epoch == int(epoch) and x - _GAP / 4 > box.left() + _WORD:
                 place = QRectF(x - _GAP / 2, box.bottom() + 2, _GAP, _BOTTOM - 2)
                 painter.drawText(place, Qt.AlignmentFlag.AlignHCenter, f"{int(epoch)}")
         painter.drawText(
-            QRectF(box.left(), box.bottom() + 2, 40, _BOTTOM - 2), 0, "epoch" if epochs else ""
+            QRectF(box.left(), box.bottom() + 2, _WORD, _BOTTOM - 2), 0, "epoch" if epochs else ""
         )
         painter.drawText(
             QRectF(box.left(), 0, box.width(), _TOP - 4), Qt.AlignmentFlag.AlignVCenter, title
