@@ -42,6 +42,29 @@ def test_a_scene_with_defects() -> None:
     assert spec.scene.defects[0].radius_nm == 1.0
 
 
+def test_a_file_has_no_lattice_parameter_of_a_material() -> None:
+    crystal = {"file": "a.cif", "b_share": 0.5}
+    with pytest.raises(PolmapError, match=r"b_share is 0.5.*beside crystal\.file; leave one"):
+        spec_from({**small(), "crystal": crystal})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"direction": "RM"}, r"\[scene\] has direction and directions"),
+        ({"wall": None, "label_pixel_nm": 1}, "labels is missing"),
+        (
+            {"defects": [{"kind": "vacuum", "position_nm": [0, 0], "share": 0.5}]},
+            'share is 0.5.*"vacuum" has only position_nm, radius_nm, normal_deg',
+        ),
+    ],
+)
+def test_a_scene_that_contradicts_itself(changes: dict[str, Any], told: str) -> None:
+    scene = {name: v for name, v in {**SCENE["scene"], **changes}.items() if v is not None}
+    with pytest.raises(PolmapError, match=told):
+        small_spec(**{**SCENE, "scene": scene})
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -56,6 +79,14 @@ def test_a_scene_with_defects() -> None:
             {"microscope": {"defocus_nm": {"min": 1, "max": 2, "distribution": "flat"}}},
             "defocus_nm: There is no distribution 'flat'.*uniform",
         ),
+        ({"crystal": {"material": "KNN", "beam_sign": 0}}, "beam_sign is 0, but must be 1 or -1"),
+        ({"crystal": {"material": "KNN", "zone_axis": [1, 1, 0]}}, "no meaning beside .*material"),
+        ({"specimens": {"sets": {"../up": "1"}}}, "sets names '../up'.*file of its name"),
+        (
+            {"detector": {"pixels": [64, 64], "mrad_per_pixel": 1, "dead_share": 0.1}},
+            "dead_share is 0.1, but without detector.dose",
+        ),
+        ({"scan": {"shape": [100_000, 1]}}, r"scan\.shape is .* at most 4096"),
         ({"microscope": {"tilt_mrad": [1, 2, 3]}}, r"tilt_mrad is \[1, 2, 3\].*two numbers"),
         ({"microscope": {"tilt_mrad": {"max": 99}}}, "tilt_mrad is .*'max': 99.*up to 50"),
         ({"crystal": {"material": "KTN"}}, 'material is \'KTN\'.*"KNN" or "BaTiO3"'),

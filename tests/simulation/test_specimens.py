@@ -188,7 +188,6 @@ def _first(spec: Spec) -> tuple[Specimen, Run]:
         ({}, {"names": ["RM", "OUTER"]}, "'OUTER', but KNN has the directions RM"),
         ({}, {"names": ["RM"], "angles_deg": [0, 90]}, "one for each of"),
         ({}, {"names": ["RM"], "angles_deg": [10]}, "not what KNN has"),
-        ({"sigmas_angstrom": {"K": 0.1}}, {}, "no vibration of Na, Nb, O"),
     ],
 )
 def test_what_does_not_fit_the_material(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -32,3 +34,31 @@ def test_directions_are_gone_through_seed_by_seed() -> None:
     wrong = small_spec(**SCENE | {"scene": scene | {"direction": ["RM", "up"]}})
     with pytest.raises(PolmapError, match="names the direction 'up'"):
         make_stage(wrong, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"bend_x_mrad_per_nm": [0, 1000]}, "tilt the scan by up to 1000 mrad.*at most 50"),
+        (
+            {"defects": [{"kind": "column", "cell": [0, 0], "site": "B", "element": "Xx"}]},
+            "element is 'Xx', but must be the symbol",
+        ),
+    ],
+)
+def test_what_cannot_be_simulated(changes: dict[str, Any], told: str) -> None:
+    spec = small_spec(**SCENE | {"scene": SCENE["scene"] | changes})
+    with pytest.raises(PolmapError, match=told):
+        make_stage(spec, 2)
+
+
+def test_a_substituted_element_needs_a_vibration() -> None:
+    column = {"kind": "column", "cell": [0, 0], "site": "A", "element": "Sr"}
+    crystal = SCENE["crystal"] | {"thermal": "debye-waller"}
+    changes = SCENE | {"scene": SCENE["scene"] | {"defects": [column]}}
+    with pytest.raises(PolmapError, match="sigmas_angstrom names no vibration of Sr"):
+        make_stage(small_spec(**changes | {"crystal": crystal}), 2)
+    stage = make_stage(
+        small_spec(**changes | {"crystal": crystal | {"sigmas_angstrom": {"Sr": 0.08}}}), 2
+    )
+    assert {"K", "Na", "Nb", "O", "Sr"} <= set(stage.blocks.options["sigmas"])

@@ -39,7 +39,7 @@ class _Commands(TyperGroup):
         except PolmapError as error:
             fail(str(error))
         except MemoryError:
-            fail("There is not enough memory for this; close other programs or use --region.")
+            fail("There is not enough memory for this; ask for less, or close other programs.")
 
 
 app = typer.Typer(

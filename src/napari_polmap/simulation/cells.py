@@ -88,12 +88,6 @@ def make_cell(spec: Spec, seed: int) -> tuple[UnitCell, dict[str, float]]:
             out_of_plane=OUT_OF_PLANE in directions_of(spec).names,
         )
     else:
-        for name in _OF_MATERIALS:
-            if name in drawn:
-                raise PolmapError(
-                    f"crystal.{name} is of built-in materials only; for a structure file give "
-                    "lattice_scale, or change the file."
-                )
         cell = _from_files(spec)
     # Labels count the directions that are simulated.
     cell = replace(cell, directions=directions_of(spec))
@@ -103,7 +97,7 @@ def make_cell(spec: Spec, seed: int) -> tuple[UnitCell, dict[str, float]]:
         cell = replace(cell, lengths_angstrom=(height, width, depth))
         drawn["lattice_scale"] = scale
     if crystal.sigmas_angstrom is not None:
-        cell = replace(cell, sigmas=dict(crystal.sigmas_angstrom))
+        cell = replace(cell, sigmas={**cell.sigmas, **crystal.sigmas_angstrom})
     unknown = sorted(set(cell.elements) - set(cell.sigmas))
     if unknown and crystal.thermal != "none":
         raise PolmapError(

@@ -180,7 +180,7 @@ def real(low: float = -1e12, high: float = 1e12, *, above: bool = False) -> Kind
     else:
         words = "a number"
     if high < 1e12:
-        words += f" and at most {high:g}" if low > -1e12 else f" of at most {high:g}"
+        words += f" and at most {high:g}" if above or low > -1e12 else f" of at most {high:g}"
 
     def read(value: Any) -> float:
         if not isinstance(_strict(value), int | float):
@@ -190,15 +190,29 @@ def real(low: float = -1e12, high: float = 1e12, *, above: bool = False) -> Kind
     return Kind(words, read)
 
 
-def whole(low: int = 0) -> Kind:
+def whole(low: int = 0, high: int | None = None) -> Kind:
     """A whole number."""
 
     def read(value: Any) -> int:
         if not isinstance(_strict(value), int) or value < low:
             raise ValueError
+        if high is not None and value > high:
+            raise ValueError
         return int(value)
 
-    return Kind(f"a whole number of at least {low}", read)
+    most = "" if high is None else f" and at most {high}"
+    return Kind(f"a whole number of at least {low}{most}", read)
+
+
+def sign() -> Kind:
+    """Plus or minus one."""
+
+    def read(value: Any) -> int:
+        if not isinstance(_strict(value), int) or abs(value) != 1:
+            raise ValueError
+        return int(value)
+
+    return Kind("1 or -1", read)
 
 
 def flag() -> Kind:

@@ -19,6 +19,7 @@ from napari_polmap.simulation.fields import (
     one_of,
     real,
     seeds,
+    sign,
     table,
     text,
     whole,
@@ -29,7 +30,11 @@ from napari_polmap.simulation.ranges import Number, Range, Vector
 THERMAL_MODES = ("none", "debye-waller", "frozen phonon")
 """Atoms at rest, potentials damped by the vibration, or frozen configurations."""
 
+MOST_TILT_MRAD = 50.0
+"""Largest tilt."""
+
 _POSITIVE = real(0, above=True)
+_THICKNESS = real(0, 1000, above=True)
 _PAIR = listed(real(), 2)
 _TRIPLE = listed(real(), 3)
 _INDICES = listed(whole(-1000), 3)
@@ -75,12 +80,12 @@ class CrystalSpec:
     )
     sigmas_angstrom: Mapping[str, float] | None = entry(
         table(real(0)),
-        "Root-mean-square vibration of each element along one axis.",
+        "Root-mean-square vibration of each element along one axis, also of what defects bring.",
         None,
         "the material's",
     )
     lattice_angstrom: Number | None = entry(
-        drawn(_POSITIVE), "Edge of a material's cell, per specimen.", None, "the material's"
+        drawn(real(2, 10)), "Edge of a material's cell, per specimen.", None, "the material's"
     )
     lattice_scale: Number = entry(
         drawn(real(0.5, 2)), "Factor on all edges of the cell, per specimen.", 1.0
@@ -93,12 +98,12 @@ class CrystalSpec:
         "the material's",
     )
     beam_sign: int = entry(
-        either(whole(1), whole(-1)),
-        "1 or -1: sense of a polarization's component along the beam.",
+        sign(),
+        "Sense of a polarization's component along the beam.",
         1,
     )
     magnitude_angstrom: Number | None = entry(
-        drawn(real(0)),
+        drawn(real(0, 2)),
         "Displacement of the B cation against the oxygen, or the largest of two sublattices, "
         "per run.",
         None,
@@ -148,7 +153,7 @@ class SpecimensSpec:
         "Seeds of each data set; DIR/NAME.toml lists the scans of the set NAME.",
     )
     thickness_nm: float | tuple[float, ...] | Range = entry(
-        either(either(_POSITIVE, listed(_POSITIVE)), drawn(_POSITIVE)),
+        either(either(_THICKNESS, listed(_THICKNESS)), drawn(_THICKNESS)),
         "Thicknesses, all of a list from one pass, each rounded to whole cells; or a range, of "
         "which each specimen has one.",
     )
@@ -213,7 +218,7 @@ class SceneSpec:
     """A scene that is scanned as a whole, with truth images."""
 
     thickness_nm: float | tuple[float, ...] = entry(
-        either(_POSITIVE, listed(_POSITIVE)), "Thicknesses, all of a list from one pass."
+        either(_THICKNESS, listed(_THICKNESS)), "Thicknesses, all of a list from one pass."
     )
     seeds: tuple[int, ...] = entry(seeds(), "One scene is simulated for each seed.", (1,))
     direction: str | tuple[str, ...] | None = entry(
@@ -256,7 +261,7 @@ class MicroscopeSpec:
     )
     defocus_nm: Number = entry(drawn(real()), "Focus below the entrance surface.", 0.0)
     tilt_mrad: Vector = entry(
-        drawn_vector(50.0), "Zone axis in the pattern as [x, y], +y up.", (0.0, 0.0)
+        drawn_vector(MOST_TILT_MRAD), "Zone axis in the pattern as [x, y], +y up.", (0.0, 0.0)
     )
     astigmatism_nm: Number = entry(drawn(real(0)), "Twofold astigmatism.", 0.0)
     astigmatism_angle_deg: Number = entry(
@@ -275,7 +280,7 @@ class MicroscopeSpec:
 class DetectorSpec:
     """The detector; without it the simulated pixels are kept, free of noise."""
 
-    pixels: tuple[int, ...] = entry(listed(whole(1), 2), "Pixels [ky, kx].")
+    pixels: tuple[int, ...] = entry(listed(whole(1, 4096), 2), "Pixels [ky, kx].")
     mrad_per_pixel: float = entry(_POSITIVE, "Edge of a pixel.")
     beam_offset_px: Vector = entry(
         drawn_vector(10_000.0),
@@ -306,7 +311,9 @@ class DetectorSpec:
 class ScanSpec:
     """The scan of a scene."""
 
-    shape: tuple[int, ...] = entry(listed(whole(1), 2), "Positions [rows, columns].", (32, 32))
+    shape: tuple[int, ...] = entry(
+        listed(whole(1, 4096), 2), "Positions [rows, columns].", (32, 32)
+    )
     step_nm: float = entry(_POSITIVE, "Distance of neighboring positions.", 0.05)
     origin_nm: tuple[float, ...] = entry(
         _PAIR,
@@ -330,7 +337,7 @@ class NumericsSpec:
 
     sampling_angstrom: float = entry(_POSITIVE, "Real-space pixel at most.", 0.1)
     half_width: float = entry(
-        _POSITIVE, "Half of the stored patterns' width in radii of the disk, at least.", 1.7
+        real(1, 100), "Half of the stored patterns' width in radii of the disk, at least.", 1.7
     )
     padding_angstrom: float | None = entry(
         real(0), "Crystal around a block of a scene.", None, "what the probe reaches"

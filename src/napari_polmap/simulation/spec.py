@@ -15,6 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_polmap.errors import PolmapError, reason
+from napari_polmap.simulation.contradictions import (
+    check_crystal,
+    check_detector,
+    check_scene,
+    check_sets,
+)
 from napari_polmap.simulation.fields import FieldRow, read_section, rows_of, unknown
 from napari_polmap.simulation.sections import (
     CrystalSpec,
@@ -83,18 +89,18 @@ class Spec:
     values: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        chosen = [n for n in ("material", "file", "files") if getattr(self.crystal, n) is not None]
-        if len(chosen) != 1:
-            raise PolmapError(
-                f"[crystal] names {' and '.join(chosen) or 'nothing to simulate'}; give exactly "
-                "one of material, file and files."
-            )
+        check_crystal(self.crystal)
+        if self.detector is not None:
+            check_detector(self.detector)
         if (self.specimens is None) == (self.scene is None):
             raise PolmapError(
                 "A simulation has either [specimens] (single cells for training) or [scene] (a "
                 "scan with truth images); give one of the two."
             )
+        if self.scene is not None:
+            check_scene(self.scene)
         if self.specimens is not None:
+            check_sets(self.specimens.sets)
             every = [seed for part in self.specimens.sets.values() for seed in part]
             if len(set(every)) != len(every):
                 raise PolmapError(

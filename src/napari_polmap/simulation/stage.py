@@ -30,7 +30,7 @@ from napari_polmap.simulation.recording import Recording, make_recording
 from napari_polmap.simulation.regions import AmorphousPatch, Vacuum
 from napari_polmap.simulation.scanning import ScanGrid
 from napari_polmap.simulation.scenes import Bend, Scene, Surface
-from napari_polmap.simulation.sections import DefectSpec, SceneSpec
+from napari_polmap.simulation.sections import MOST_TILT_MRAD, DefectSpec, SceneSpec
 from napari_polmap.simulation.spec import Spec
 from napari_polmap.simulation.specimens import thermal_mode
 from napari_polmap.simulation.unit_cell import UnitCell
@@ -161,18 +161,35 @@ def _scene(
         Surface(0.0, _pair(wanted.bend_x_mrad_per_nm)),
         Surface(0.0, _pair(wanted.bend_y_mrad_per_nm)),
     )
+    bent = float(np.linalg.norm(bend.at(positions), axis=-1).max())
+    if bent > MOST_TILT_MRAD:
+        raise PolmapError(
+            f"scene.bend_x_mrad_per_nm and bend_y_mrad_per_nm tilt the scan by up to {bent:.0f} "
+            f"mrad, but at most {MOST_TILT_MRAD:g} can be simulated; lower them or the scan's "
+            "field."
+        )
+    defects = tuple(
+        make_defect(defect, seed + index) for index, defect in enumerate(wanted.defects)
+    )
     for defect in wanted.defects:
         if defect.site is not None:
             cell.site(defect.site)
+        if defect.element is not None and defect.element not in cell.sigmas:
+            _need_vibration(spec, defect.element)
     for name in _named(wanted):
         if name not in names:
             raise PolmapError(
                 f"The scene names the direction {name!r}, but this crystal has {', '.join(names)}."
             )
-    defects = tuple(
-        make_defect(defect, seed + index) for index, defect in enumerate(wanted.defects)
-    )
     return Scene(crystal, thickness, defects, bend)
+
+
+def _need_vibration(spec: Spec, element: str) -> None:
+    if spec.crystal.thermal != "none":
+        raise PolmapError(
+            f"crystal.sigmas_angstrom names no vibration of {element}, which scene.defects.element "
+            'puts into the crystal; give it in Å, or set thermal = "none".'
+        )
 
 
 def _named(wanted: SceneSpec) -> list[str]:
@@ -220,8 +237,9 @@ def make_defect(wanted: DefectSpec, seed: int) -> Defect:
     Raises
     ------
     PolmapError
-        If a field that it needs is missing.
+        If a field that it needs is missing, or its element is none.
     """
+    from ase.data import chemical_symbols
 
     def needed(name: str) -> Any:
         value = getattr(wanted, name)
@@ -234,6 +252,11 @@ def make_defect(wanted: DefectSpec, seed: int) -> Defect:
         return row * 10, column * 10
 
     if wanted.kind == "column":
+        if wanted.element is not None and wanted.element not in chemical_symbols[1:]:
+            raise PolmapError(
+                f"scene.defects.element is {wanted.element!r}, but must be the symbol of an "
+                "element, such as Sr."
+            )
         return ColumnDefect(
             tuple(needed("cell")), needed("site"), wanted.share, wanted.element or "", seed
         )
@@ -261,7 +284,13 @@ def _label_image(path: Path) -> np.ndarray[Any, Any]:
             f"scene.labels names {path}, which cannot be read ({reason(error)}); give a TIFF or "
             ".npy image."
         ) from error
-    return np.asarray(labels).astype(np.int64)
+    found = np.asarray(labels)
+    if found.dtype.kind not in "biuf" or (found != np.floor(found)).any():
+        raise PolmapError(
+            f"scene.labels names {path}, whose values are no whole numbers; give the index of the "
+            "direction of each pixel."
+        )
+    return found.astype(np.int64)
 
 
 def _pair(values: tuple[float, ...]) -> tuple[float, float]:

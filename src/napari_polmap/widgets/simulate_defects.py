@@ -9,6 +9,7 @@ from typing import Any
 from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_polmap.errors import PolmapError
+from napari_polmap.simulation.contradictions import OF_DEFECTS
 from napari_polmap.simulation.fields import read_section
 from napari_polmap.simulation.sections import DefectSpec
 from napari_polmap.viewer.simulation_values import SimulationValues, field_of, plain
@@ -43,13 +44,6 @@ _WORDS: Mapping[str, tuple[str, str, Any]] = {
     "shift": ("Shift (r, c, beam)", "cells", numbers),
     "burgers_angstrom": ("Burgers (row, col.)", "Å", numbers),
     "poisson": ("Poisson's ratio", "", number),
-}
-_OF: Mapping[str, tuple[str, ...]] = {
-    "column": ("cell", "site", "share", "element"),
-    "antiphase": ("position_nm", "normal_deg", "shift"),
-    "dislocation": ("position_nm", "burgers_angstrom", "poisson"),
-    "amorphous": ("position_nm", "radius_nm"),
-    "vacuum": ("position_nm", "radius_nm", "normal_deg"),
 }
 
 
@@ -144,7 +138,7 @@ class _Editor(QWidget):
         grid.setColumnStretch(1, 1)
         grid.addWidget(QLabel(KINDS[kind]), 0, 0, 1, 2)
         grid.addWidget(away, 0, 2)
-        for line, name in enumerate(_OF[kind], start=1):
+        for line, name in enumerate(OF_DEFECTS[kind], start=1):
             text, unit, read = _WORDS[name]
             field = TextField(read)
             about = str(field_of(f"{_FIELD}.{name}").metadata["about"])
