@@ -122,3 +122,13 @@ def test_examples_can_be_simulated(path: Path) -> None:
     cost = estimate(read_spec(path), jobs=2, measure=False)
     assert cost.positions > 0
     assert cost.memory_mb < 2000
+
+
+def test_without_abtem_it_says_how_to_install_it(
+    polmap: Polmap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_toml(tmp_path / "spec.toml", small())
+    monkeypatch.setitem(sys.modules, "abtem", None)
+    result = polmap("simulate", spec, "--estimate")
+    assert result.exit_code == 1
+    assert "abTEM, which is not installed; run pip install" in result.stderr

@@ -15,10 +15,10 @@ from qtpy.QtWidgets import QLineEdit
 
 from napari_polmap import load_dataset
 from napari_polmap.directions import angle_color
+from napari_polmap.simulation.installed import INSTALL
 from napari_polmap.simulation.materials import MATERIALS
 from napari_polmap.simulation.spec import read_spec
 from napari_polmap.viewer.session import Session
-from napari_polmap.viewer.simulation_results import INSTALL
 from napari_polmap.viewer.simulation_values import PRESETS, preset_values
 from napari_polmap.widgets import simulate_preview, simulate_run
 from napari_polmap.widgets.simulate_crystal import FILE

@@ -151,11 +151,13 @@ def _run(
             return finish(steps, tell)
     except KeyboardInterrupt:
         steps.close()
-        done, pieces = (last.pieces_done, last.pieces) if last is not None else (0, 0)
-        note(
-            f"Stopped after {done:,} of {pieces:,} runs and blocks, which are kept in {out}; the "
-            "same command goes on from there."
-        )
+        if last is None:
+            note(f"Stopped before it began; the same command goes on with what is in {out}.")
+        else:
+            note(
+                f"Stopped after {last.pieces_done:,} of {last.pieces:,} runs and blocks, which are "
+                f"kept in {out}; the same command goes on from there."
+            )
         raise typer.Exit(INTERRUPTED) from None
 
 

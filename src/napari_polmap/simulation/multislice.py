@@ -17,6 +17,7 @@ from napari_polmap.errors import PolmapError
 from napari_polmap.simulation.checks import checked
 from napari_polmap.simulation.crystal import vibrate
 from napari_polmap.simulation.incoherent import source_offsets
+from napari_polmap.simulation.installed import need_abtem
 from napari_polmap.simulation.microscope import Microscope, abtem_device
 from napari_polmap.simulation.plan import Plan, plan_simulation
 from napari_polmap.simulation.potential import projected_potential
@@ -172,13 +173,9 @@ def simulate_patterns(
         If abTEM or the device is missing, a thickness is outside the specimen, the sampling cannot
         hold the detector, or a setting is impossible.
     """
-    try:
-        import abtem
-    except ImportError as error:
-        raise PolmapError(
-            'Simulating needs abTEM, which is not installed; run pip install "napari-polmap'
-            '[simulate]".'
-        ) from error
+    need_abtem()
+    import abtem
+
     plan = plan_simulation(
         atoms.cell.lengths(),
         microscope,

@@ -24,6 +24,7 @@ from napari_polmap.simulation.estimate import (
     measure_speed,
     piece_cost,
 )
+from napari_polmap.simulation.installed import need_abtem
 from napari_polmap.simulation.microscope import abtem_device
 from napari_polmap.simulation.pieces import (
     BAD_PIXELS,
@@ -120,8 +121,9 @@ def plan_work(spec: Spec, folder: Path | None = None) -> Work:
     Raises
     ------
     PolmapError
-        If the description is impossible.
+        If the description is impossible, or abTEM is not installed.
     """
+    need_abtem()
     pieces = tuple(_pieces(spec))
     costs = tuple(piece_cost(spec, piece) for piece in pieces)
     done = {i for i, p in enumerate(pieces) if folder is not None and p.record(folder).exists()}

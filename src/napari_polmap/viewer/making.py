@@ -12,9 +12,10 @@ from napari_polmap.mapping.make_classifier import estimate_classifier
 from napari_polmap.mapping.scan_spec import Quality, spec_for_scan
 from napari_polmap.scan import Scan
 from napari_polmap.simulation.estimate import Estimate
+from napari_polmap.simulation.installed import can_simulate
 from napari_polmap.simulation.materials import MATERIALS
 from napari_polmap.simulation.spec import spec_from
-from napari_polmap.viewer.simulation_results import can_simulate, default_folder, folder_state
+from napari_polmap.viewer.simulation_results import default_folder, folder_state
 
 _TAKEN = (
     ("energy_kv", "voltage", "kV"),

@@ -17,6 +17,7 @@ from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import PolmapError, reason
 from napari_polmap.io.datasets import LabelledDataset, load_dataset
 from napari_polmap.scan import Scan
+from napari_polmap.simulation.installed import can_simulate
 from napari_polmap.simulation.run import (
     STATE,
     Estimate,
@@ -39,9 +40,6 @@ from napari_polmap.viewer.preview import Image
 from napari_polmap.viewer.reader import open_scan
 from napari_polmap.viewer.tags import KEY
 
-INSTALL = (
-    'Simulating needs abTEM, which is not installed; run pip install "napari-polmap[simulate]".'
-)
 DESCRIPTION = "simulation.toml"
 """The description that a folder was made from, as the user can open it again."""
 DEFECT_COLOR = (1.0, 0.25, 0.2, 1.0)
@@ -82,13 +80,6 @@ class OpenedScene:
     scan: Scan
     image: Image
     layers: list[LayerData]
-
-
-def can_simulate() -> bool:
-    """Whether abTEM is installed; it is not loaded for that."""
-    from importlib.util import find_spec
-
-    return find_spec("abtem") is not None
 
 
 def default_jobs() -> int:

@@ -19,11 +19,12 @@ from napari_polmap.mapping.make_classifier import (
     iter_make_classifier,
 )
 from napari_polmap.scan import Scan
+from napari_polmap.simulation.installed import INSTALL, can_simulate
 from napari_polmap.simulation.run import MEMORY_MB
 from napari_polmap.viewer.latest import LatestJob
 from napari_polmap.viewer.making import MakingOutlook, iter_outlook, taken_text
 from napari_polmap.viewer.session import Session
-from napari_polmap.viewer.simulation_results import INSTALL, can_simulate, default_jobs
+from napari_polmap.viewer.simulation_results import default_jobs
 from napari_polmap.widgets.arrange import dock_of, open_over
 from napari_polmap.widgets.bridge import Bridge
 from napari_polmap.widgets.jobs import Activity, Jobs

@@ -14,10 +14,10 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QWidget
 
 from napari_polmap.errors import PolmapError
 from napari_polmap.simulation.cells import directions_of
+from napari_polmap.simulation.installed import INSTALL, can_simulate
 from napari_polmap.simulation.spec import Spec
 from napari_polmap.viewer.latest import LatestJob
 from napari_polmap.viewer.simulation_patterns import PatternPreview, iter_preview_patterns
-from napari_polmap.viewer.simulation_results import INSTALL, can_simulate
 from napari_polmap.viewer.simulation_structure import Structure, see_structure
 from napari_polmap.viewer.simulation_values import SimulationValues
 from napari_polmap.widgets.bridge import Bridge

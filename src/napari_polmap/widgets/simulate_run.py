@@ -14,16 +14,15 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QProgressBar, QSpinBox, QWidget
 
 from napari_polmap.errors import PolmapError
+from napari_polmap.simulation.installed import INSTALL, can_simulate
 from napari_polmap.simulation.run import MEMORY_MB, Progress
 from napari_polmap.viewer.latest import LatestJob
 from napari_polmap.viewer.reader import follow, show_dock
 from napari_polmap.viewer.session import Session
 from napari_polmap.viewer.simulation_results import (
-    INSTALL,
     Made,
     OpenedScene,
     Outlook,
-    can_simulate,
     default_jobs,
     iter_estimate,
     iter_make,
