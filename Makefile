@@ -81,7 +81,7 @@ docs: $(INSTALLED)
 
 tests: $(INSTALLED)
 	$(call section,Tests)
-	$(BIN)/pytest $(PYTEST_ARGS) --cov
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile --cov $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage
