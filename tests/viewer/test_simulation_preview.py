@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from napari_polmap.directions import angle_color
+from napari_polmap.errors import PolmapError
 from napari_polmap.simulation.spec import spec_from
 from napari_polmap.viewer.simulation_patterns import iter_preview_patterns
 from napari_polmap.viewer.simulation_structure import see_structure
@@ -79,3 +82,9 @@ def test_patterns_show_the_polarization_alone() -> None:
     control = spec_from({**values, "crystal": {"material": "SrTiO3"}})
     none = list(iter_preview_patterns(control))[1]
     assert none[1].antisymmetric_share < 0.1 * steps[1][1].antisymmetric_share
+
+
+def test_without_ase_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ase", None)
+    with pytest.raises(PolmapError, match="run pip install"):
+        see_structure(spec_from(small()))

@@ -12,7 +12,6 @@ from napari_polmap.mapping.make_classifier import estimate_classifier
 from napari_polmap.mapping.scan_spec import Quality, spec_for_scan
 from napari_polmap.scan import Scan
 from napari_polmap.simulation.estimate import Estimate
-from napari_polmap.simulation.installed import can_simulate
 from napari_polmap.simulation.materials import MATERIALS
 from napari_polmap.simulation.spec import spec_from
 from napari_polmap.viewer.simulation_results import default_folder, folder_state
@@ -126,6 +125,6 @@ def iter_outlook(
     place = default_folder(spec) if folder is None else folder
     begun = folder_state(spec, place) == "same"
     known = place if begun else None
-    for measure in (False, True) if can_simulate() else (False,):
+    for measure in (False, True):
         cost, seconds = estimate_classifier(values, known, measure=measure, **effort)
         yield MakingOutlook(values, place, begun, cost, seconds)

@@ -17,7 +17,6 @@ from napari_polmap.directions import DirectionSet
 from napari_polmap.errors import PolmapError, reason
 from napari_polmap.io.datasets import LabelledDataset, load_dataset
 from napari_polmap.scan import Scan
-from napari_polmap.simulation.installed import can_simulate
 from napari_polmap.simulation.run import (
     STATE,
     Estimate,
@@ -160,7 +159,7 @@ def iter_estimate(
     work = plan_work(spec, known)
     told = (place, state, len(work.pieces), len(work.left))
     yield Outlook(estimate(spec, known, measure=False, **options), *told)
-    if can_simulate() and work.left:
+    if work.left:
         yield Outlook(estimate(spec, known, **options), *told)
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from napari_polmap.directions import DirectionSet
 from napari_polmap.simulation.cells import directions_of, make_cell
 from napari_polmap.simulation.domains import INSIDE
+from napari_polmap.simulation.installed import need_abtem
 from napari_polmap.simulation.ranges import Choice, Disk, Range
 from napari_polmap.simulation.scanning import ScanGrid
 from napari_polmap.simulation.spec import Spec
@@ -141,8 +142,9 @@ def see_structure(spec: Spec, direction: str | None = None) -> Structure:
     Raises
     ------
     PolmapError
-        If the description is impossible.
+        If the description is impossible, or abTEM and ASE are not installed.
     """
+    need_abtem()
     spec = typical_spec(spec)
     return _see_cell(spec, direction) if spec.scene is None else _see_scene(spec)
 
